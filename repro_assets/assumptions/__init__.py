@@ -1,0 +1,1 @@
+"""Declared assumptions as versioned data files."""

@@ -1,0 +1,1 @@
+"""Dagster glue: assets, checks, jobs, partitions."""

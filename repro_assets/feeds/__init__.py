@@ -1,0 +1,1 @@
+"""Published files → validated rows → one Delta commit each."""

@@ -1,0 +1,1 @@
+"""Pure: what makes a result, as documents and digests."""

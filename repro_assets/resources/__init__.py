@@ -1,0 +1,1 @@
+"""The outside: tables, lake, cluster, environment, tracking."""

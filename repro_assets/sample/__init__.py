@@ -1,0 +1,1 @@
+"""Generator of a small realistic feed, so that the demo needs no download."""

@@ -1,0 +1,90 @@
+"""Where state lives: every environment variable of the project and its default, in one place.
+
+| variable | default | what |
+| --- | --- | --- |
+| `REPRO_VAR` | `var/` beside `pyproject.toml` | the folder of everything below |
+| `REPRO_LAKE` | `$REPRO_VAR/lake` | URI of raw tables and outputs |
+| `REPRO_CAPSULES` | `$REPRO_VAR/capsules` | folder of code capsules |
+| `MLFLOW_TRACKING_URI` | `sqlite:///$REPRO_VAR/mlflow/mlflow.db` | MLflow store or server |
+| `DAGSTER_HOME` | `$REPRO_VAR/dagster` | Dagster's databases |
+| `REPRO_ENVS` | `envs/` beside `pyproject.toml` | environment and cluster files |
+| `REPRO_REAL_DATA` | none | real inputs for the tests |
+| `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS` | 1 | number kernels; bound when a process starts |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+DEFAULT_ENVIRONMENT = "ml-v1"
+DEFAULT_CLUSTER = "local-v1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Absolute locations of one installation."""
+
+    project: Path
+    var: Path
+    lake: str
+    capsules: Path
+    mlflow_tracking_uri: str
+    dagster_home: Path
+    envs: Path
+
+    @property
+    def jars(self) -> Path:
+        return self.var / "jars"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.var / "mlflow" / "artifacts"
+
+    def variables(self) -> dict[str, str]:
+        """The environment that makes every other tool find the same state (the generated `.env`)."""
+        return {
+            "REPRO_VAR": str(self.var),
+            "REPRO_LAKE": self.lake,
+            "REPRO_CAPSULES": str(self.capsules),
+            "REPRO_ENVS": str(self.envs),
+            "MLFLOW_TRACKING_URI": self.mlflow_tracking_uri,
+            "DAGSTER_HOME": str(self.dagster_home),
+            **kernel_variables(os.environ),
+            **MLFLOW_PATIENCE,
+        }
+
+
+# A dead MLflow server must fail within 15 s; MLflow's own defaults wait four minutes.
+MLFLOW_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+def kernel_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Thread variables as they stand, 1 where unset."""
+    return {name: environ.get(name, "1") for name in THREAD_VARIABLES}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment; nothing is created."""
+    values = os.environ if environ is None else environ
+    project = Path(values.get("REPRO_PROJECT") or Path(__file__).resolve().parents[1]).absolute()
+    var = Path(values.get("REPRO_VAR") or project / "var").absolute()
+    return Settings(
+        project=project,
+        var=var,
+        lake=_as_uri(values.get("REPRO_LAKE") or str(var / "lake")),
+        capsules=Path(values.get("REPRO_CAPSULES") or var / "capsules").absolute(),
+        mlflow_tracking_uri=values.get("MLFLOW_TRACKING_URI") or f"sqlite:///{var / 'mlflow' / 'mlflow.db'}",
+        dagster_home=Path(values.get("DAGSTER_HOME") or var / "dagster").absolute(),
+        envs=Path(values.get("REPRO_ENVS") or project / "envs").absolute(),
+    )
+
+
+def _as_uri(location: str) -> str:
+    if "://" in location:
+        return location.rstrip("/")
+    return Path(location).absolute().as_uri()

@@ -1,0 +1,1 @@
+"""Pure: the experiment's computations; frames and estimators in and out."""
