@@ -62,6 +62,10 @@ class StalePublication(BadInput):
     """A publication older than the newest one already in the table."""
 
 
+class NoSuchVersion(BadInput):
+    """The table has, and had, no such version."""
+
+
 class CapsuleRefused(BadInput):
     """The source tree can't be captured as it stands."""
 
@@ -82,10 +86,6 @@ class Blocked(ReproError):
     """Something that the result needs is no longer there."""
 
     exit_code = 3
-
-
-class NoSuchVersion(Blocked):
-    """The table has no such version."""
 
 
 class VersionExpired(Blocked):

@@ -49,6 +49,7 @@ class Experiment:
 
     @property
     def table_names(self) -> tuple[str, ...]:
+        """Raw table names in key order."""
         return tuple(table.name for table in self.raw_tables)
 
 

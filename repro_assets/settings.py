@@ -39,10 +39,12 @@ class Settings:
 
     @property
     def jars(self) -> Path:
+        """Folder of the cluster files' jars."""
         return self.var / "jars"
 
     @property
     def mlflow_artifacts(self) -> Path:
+        """Artifact root of a store that this installation owns."""
         return self.var / "mlflow" / "artifacts"
 
     def variables(self) -> dict[str, str]:

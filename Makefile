@@ -1,0 +1,44 @@
+# What a person does with this project; `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ui test test-unit test-defs test-spark test-e2e test-slow check format lock envs-digest clean
+PYTEST := .venv/bin/python -m pytest
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## environment from the lock, Java, Delta's jars, .env
+	@scripts/setup.sh
+
+demo: setup ## sample feed, three data versions, the chain for each
+	@.venv/bin/repro demo
+
+ui: setup ## Dagster's and MLflow's pages on loopback
+	@.venv/bin/repro ui
+
+test: setup ## unit, Dagster definitions, Spark, one end-to-end on real files (REPRO_REAL_DATA)
+	$(PYTEST) -m "not slow"
+
+test-unit: setup ## unit tests alone: no JVM, seconds
+	$(PYTEST) -m "not slow" repro_assets_tests/unit
+
+test-slow: setup ## faults and fuzzing
+	$(PYTEST) -m slow
+
+check: setup ## lint, format, types, layering
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup ## rewrite the sources as `check` wants them
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: setup ## resolve pyproject.toml into envs/dev.lock (web, tests) below envs/conda/ml-v1.lock (what computes)
+	scripts/lock.sh
+
+envs-digest: setup ## add new files of envs/ to envs/digests.lock; an edited old one is refused
+	.venv/bin/python -m repro_assets.resources.version_files
+
+clean: ## remove state and environment
+	rm -rf var .venv .tools .env

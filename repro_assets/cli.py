@@ -1,0 +1,161 @@
+"""`repro`: argument names and help, one call per verb.
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage or bad input, 3 blocked, 4 something outside failed.
+`--json` gives one document on stdout; everything for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import ReproError
+from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
+
+app = typer.Typer(
+    name="repro",
+    help="Can you get that result again? Data, code, environment and compute of every materialization, pinned.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ingest_app = typer.Typer(no_args_is_help=True, help="Published files into a raw table, one Delta commit each.")
+app.add_typer(ingest_app, name="ingest")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Data version; `repro versions` lists them.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="ASSET.NAME=VALUE", help="A parameter, e.g. model.family=random_forest; repeatable."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Recompute what is there, and compare.")]
+Environment = Annotated[str, typer.Option(help="A lock of envs/conda, without its suffix.")]
+Cluster = Annotated[str, typer.Option(help="A file of envs/clusters, without its suffix.")]
+Record = Annotated[
+    bool, typer.Option("--record", help="Write an environment's mismatches down instead of refusing them; no reuse.")
+]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Published files, oldest first.")]
+
+
+@ingest_app.command("covid_cases")
+def ingest_covid_cases(
+    files: Files = None,
+    from_git: Annotated[Path | None, typer.Option(metavar="REPO", help="Every version in a git clone.")] = None,
+    path: Annotated[str | None, typer.Option(help="The file's path in REPO.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="REV", help="Only versions after this revision.")] = None,
+    skip_refused: Annotated[
+        bool, typer.Option("--skip-refused", help="Go on after a refused version of REPO.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """JHU's cumulative cases per county (.csv, .csv.gz), or every published version of them in a git clone."""
+    from repro_assets.verbs.commands import ingest
+
+    ingest("covid_cases", files or [], from_git, path, since, skip_refused, json)
+
+
+@ingest_app.command("job_changes")
+def ingest_job_changes(files: Files = None, json: Json = False) -> None:
+    """Kaggle's aug_train.csv and aug_test.csv; given together they are one commit."""
+    from repro_assets.verbs.commands import ingest
+
+    ingest("job_changes", files or [], None, None, None, False, json)
+
+
+@app.command()
+def versions(json: Json = False) -> None:
+    """List the data versions, oldest first, and what became of each."""
+    from repro_assets.verbs.commands import versions as act
+
+    act(json)
+
+
+@app.command()
+def pin(
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLE@N]…", help="A table not named: its newest.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Commit time, as in Delta's time travel.")] = None,
+    published_as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Publication time of the feeds.")] = None,
+    json: Json = False,
+) -> None:
+    """Register a data version, keep it, and print its key."""
+    from repro_assets.verbs.commands import pin as act
+
+    act(tables or [], as_of, published_as_of, json)
+
+
+@app.command()
+def run(
+    key: Key,
+    assignments: Assignments = None,
+    force: Force = False,
+    environment: Environment = DEFAULT_ENVIRONMENT,
+    cluster: Cluster = DEFAULT_CLUSTER,
+    record: Record = False,
+    json: Json = False,
+) -> None:
+    """Materialize the chain of one data version; what is there under its identity is verified and reused."""
+    from repro_assets.verbs.commands import run as act
+
+    act(key, assignments or [], force, environment, cluster, record, json)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")],
+    json: Json = False,
+) -> None:
+    """Show what made a result: data, code, environment, compute, digests, metrics."""
+    from repro_assets.verbs.commands import show as act
+
+    act(run, json)
+
+
+@app.command()
+def demo(
+    covid: Annotated[
+        Path | None, typer.Option(metavar="DIR_OR_GIT", help="Real case files: a folder, or a git clone.")
+    ] = None,
+    jobs: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Real job files; repeatable.")] = None,
+    json: Json = False,
+) -> None:
+    """From published files to predictions, for three data versions; without options on a generated sample."""
+    from repro_assets.verbs.commands import demo as act
+
+    act(covid, jobs or [], json)
+
+
+@app.command()
+def ui(
+    dagster_port: Annotated[int, typer.Option(help="Port of Dagster's page.")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's page.")] = 5000,
+) -> None:
+    """Start Dagster's page (with its daemon) and MLflow's page on loopback; Ctrl-C stops both."""
+    from repro_assets.verbs.ui import serve
+
+    serve(settings_module.load(), dagster_port, mlflow_port)
+
+
+def main() -> int:
+    """Entry point: bind what binds at process start, run the verb, turn errors into one line and an exit code."""
+    os.environ.update(settings_module.load().variables())
+    try:
+        app(standalone_mode=True)
+    except ReproError as error:
+        sys.stderr.write(f"repro: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("repro: interrupted\n")
+        sys.exit(130)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

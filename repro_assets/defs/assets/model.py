@@ -1,0 +1,72 @@
+"""The model: two estimators with the same parameters, one of which never sees the case figures."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from repro_assets.defs.partitions import DATA_VERSIONS
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.feature_columns import FEATURE_SCHEMA
+from repro_assets.steps.model_fit import fit
+from repro_assets.steps.model_params import ModelParams
+
+if TYPE_CHECKING:
+    from repro_assets.defs.stage import Stage
+
+FULL, WITHOUT_CASES = "full", "without_cases"
+
+
+class ModelConfig(StageConfig):
+    """Parameters of the estimators; the families' own ones go into `hyperparameters`."""
+
+    family: str = Field(
+        default="logistic_regression",
+        description="logistic_regression, random_forest or hist_gradient_boosting.",
+    )
+    random_state: int = Field(default=20200611, description="Seed of everything that draws numbers.")
+    calibration_method: str = Field(default="sigmoid", description="sigmoid or isotonic.")
+    calibration_folds: int = Field(default=5, description="Folds of the calibration.")
+    threshold: float = Field(default=0.5, description="Probability from which a person is predicted to change jobs.")
+    hyperparameters: dict[str, float] = Field(default={}, description="The family's own parameters by name.")
+
+    def params(self) -> ModelParams:
+        """The parameters, checked.
+
+        Raises:
+            BadInput: A family, parameter or value that there isn't.
+        """
+        return ModelParams(
+            family=self.family,
+            random_state=self.random_state,
+            calibration_method=self.calibration_method,
+            calibration_folds=self.calibration_folds,
+            hyperparameters=self.hyperparameters,
+        )
+
+
+@dg.asset(
+    partitions_def=DATA_VERSIONS,
+    deps=["features"],
+    group_name="experiment",
+    kinds={"scikitlearn", "mlflow"},
+    check_specs=[recomputes_equal("model")],
+    required_resource_keys=STAGE_RESOURCES,
+    op_tags={"repro/module": __name__},
+    description=(
+        "Calibrated estimators fitted on the train half of one data version: `full`, and `without_cases`, which is "
+        f"blind to the case figures. {EXPERIMENT.caveat}"
+    ),
+)
+def model(context: dg.AssetExecutionContext, config: ModelConfig) -> dg.MaterializeResult:
+    """Fit on rows in total order, in one thread."""
+    params = config.params()
+    stage: Stage = context.resources.stages.open(context, config, parameters=params.as_dict(), upstream=["features"])
+    if done := stage.reused():
+        return done
+    fitted = fit(stage.read_table("features", "features"), params)
+    models = {FULL: fitted.full, WITHOUT_CASES: fitted.without_cases}
+    for name, estimator in models.items():
+        stage.write_model(name, estimator)
+    return stage.finish(models=models, model_columns=FEATURE_SCHEMA)

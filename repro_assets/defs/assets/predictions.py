@@ -1,0 +1,54 @@
+"""Predictions: a probability per person of the test half and per unlabelled person, and the answer to the question."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from repro_assets.defs.assets.model import FULL, WITHOUT_CASES
+from repro_assets.defs.partitions import DATA_VERSIONS
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.evaluation import answer, evaluate
+from repro_assets.steps.model_fit import FittedModels
+from repro_assets.steps.model_inference import predict
+
+if TYPE_CHECKING:
+    from repro_assets.defs.stage import Stage
+
+
+class PredictionsConfig(StageConfig):
+    """What a probability is turned into."""
+
+    threshold: float = Field(default=0.5, description="Probability from which a person is predicted to change jobs.")
+
+
+@dg.asset(
+    partitions_def=DATA_VERSIONS,
+    deps=["features", "model"],
+    group_name="experiment",
+    kinds={"scikitlearn", "parquet"},
+    check_specs=[recomputes_equal("predictions")],
+    required_resource_keys=STAGE_RESOURCES,
+    op_tags={"repro/module": __name__},
+    description=(
+        f"{EXPERIMENT.question} One row per person of the test half and per unlabelled person of one data version. "
+        f"{EXPERIMENT.caveat}"
+    ),
+)
+def predictions(context: dg.AssetExecutionContext, config: PredictionsConfig) -> dg.MaterializeResult:
+    """Predict with the model of the same data version, never the newest one."""
+    stage: Stage = context.resources.stages.open(
+        context, config, parameters={"threshold": config.threshold}, upstream=["features", "model"]
+    )
+    if done := stage.reused():
+        return done
+    fitted = FittedModels(
+        full=stage.read_model("model", FULL),
+        without_cases=stage.read_model("model", WITHOUT_CASES),
+        threshold=config.threshold,
+    )
+    table = predict(fitted, stage.read_table("features", "features"))
+    metrics = evaluate(table, config.threshold)
+    stage.write_table("predictions", table)
+    return stage.finish(metrics=metrics, notes={"answer": answer(metrics, EXPERIMENT.caveat)})

@@ -1,0 +1,50 @@
+"""The snapshot: train, test, unlabelled and the mapped counties' cases, split once and kept."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from repro_assets.defs.partitions import DATA_VERSIONS
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.places import load_places
+from repro_assets.steps.split import split
+
+if TYPE_CHECKING:
+    from repro_assets.defs.stage import Stage
+
+
+class SnapshotConfig(StageConfig):
+    """How people are divided."""
+
+    salt: str = Field(default="repro_assets/1", description="Text before a person's key; another salt, another split.")
+    test_fraction: float = Field(default=0.2, description="Share of the labelled people on the test side.")
+
+
+@dg.asset(
+    partitions_def=DATA_VERSIONS,
+    deps=[*EXPERIMENT.table_names],
+    group_name="experiment",
+    kinds={"spark", "parquet"},
+    check_specs=[recomputes_equal("train_test_snapshot")],
+    required_resource_keys=STAGE_RESOURCES,
+    op_tags={"repro/module": __name__},
+    description=(
+        "The people of one data version in train, test and unlabelled, and the cases of the counties their cities "
+        f"are mapped to. Written once, never rewritten. {EXPERIMENT.caveat}"
+    ),
+)
+def train_test_snapshot(context: dg.AssetExecutionContext, config: SnapshotConfig) -> dg.MaterializeResult:
+    """Split by the hash of the key, so that a person keeps their side in every data version."""
+    parameters = {"salt": config.salt, "test_fraction": config.test_fraction}
+    stage: Stage = context.resources.stages.open(
+        context, config, parameters=parameters, upstream=EXPERIMENT.table_names, on_compute=False
+    )
+    if done := stage.reused():
+        return done
+    jobs, cases = stage.read_raw("job_changes"), stage.read_raw("covid_cases")
+    parts = split(jobs, cases, places=load_places(), salt=config.salt, test_fraction=config.test_fraction)
+    for name, frame in parts.items():
+        stage.write_frame(name, frame)
+    return stage.finish()

@@ -1,0 +1,24 @@
+"""Links from Dagster's page to MLflow's."""
+
+from __future__ import annotations
+
+import os
+
+import dagster as dg
+
+from repro_assets.settings import Settings
+
+_DEFAULT_PAGE = "http://127.0.0.1:5000"
+
+
+def mlflow_page(settings: Settings) -> str:
+    """Address of MLflow's page: the tracking server itself, else the one that `repro ui` starts on loopback."""
+    uri = settings.mlflow_tracking_uri
+    if uri.startswith(("http://", "https://")):
+        return uri.rstrip("/")
+    return os.environ.get("REPRO_MLFLOW_PAGE", _DEFAULT_PAGE)
+
+
+def mlflow_link(settings: Settings, run_id: str) -> dg.UrlMetadataValue:
+    """Link to one run; MLflow's page finds its experiment by the run id."""
+    return dg.MetadataValue.url(f"{mlflow_page(settings)}/#/runs/{run_id}")

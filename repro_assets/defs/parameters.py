@@ -1,0 +1,89 @@
+"""`--set ASSET.NAME=VALUE`: the same parameters as on the launchpad, read and checked before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from repro_assets.defs.assets.model import ModelConfig
+from repro_assets.defs.assets.predictions import PredictionsConfig
+from repro_assets.defs.assets.train_test_snapshot import SnapshotConfig
+from repro_assets.defs.stage_config import StageConfig
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+
+_CONFIGS: dict[str, type[StageConfig]] = {
+    **dict.fromkeys(EXPERIMENT.table_names, StageConfig),
+    "train_test_snapshot": SnapshotConfig,
+    "features": StageConfig,
+    "model": ModelConfig,
+    "predictions": PredictionsConfig,
+}
+_SPELLING = "`--set ASSET.NAME=VALUE`, e.g. `--set model.family=random_forest`"
+
+
+def read_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Configuration of every asset, what was assigned checked against its declaration.
+
+    A name that the model itself does not declare is a hyperparameter of its family.
+
+    Raises:
+        BadInput: A spelling, asset, name or value that there isn't.
+    """
+    given: dict[str, dict[str, Any]] = {asset: {} for asset in _CONFIGS}
+    for assignment in assignments:
+        asset, name, value = _parse(assignment)
+        target = given[asset]
+        if name not in _CONFIGS[asset].model_fields:
+            if asset != "model":
+                raise BadInput(
+                    f"{asset} has no parameter of this name", stored=name, expected=", ".join(_names(asset)) or "none"
+                )
+            target = target.setdefault("hyperparameters", {})
+        if name in target:
+            raise BadInput("a parameter is set twice", stored=assignment)
+        target[name] = value
+    return {asset: _checked(asset, values) for asset, values in given.items()}
+
+
+def _parse(assignment: str) -> tuple[str, str, Any]:
+    target, equals, text = assignment.partition("=")
+    asset, dot, name = target.partition(".")
+    if not (equals and dot and name and text):
+        raise BadInput("not a parameter", stored=repr(assignment)[:80], expected=_SPELLING)
+    if asset not in _CONFIGS:
+        raise BadInput("no such asset", stored=repr(asset)[:80], expected=", ".join(_CONFIGS))
+    if name in ("force", "hyperparameters"):
+        raise BadInput(
+            "this parameter has a spelling of its own", stored=name, expected="`--force`, `model.NAME=VALUE`"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput("not a value", where=target, stored=repr(text)[:80]) from error
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        raise BadInput("a parameter's value is a number or text", where=target, stored=repr(text)[:80])
+    return asset, name, value
+
+
+def _checked(asset: str, values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        config = _CONFIGS[asset](**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(
+            "a parameter has a value of another type",
+            where=".".join([asset, *(str(part) for part in first["loc"])]),
+            stored=repr(first["input"])[:80],
+            expected=first["msg"],
+        ) from error
+    if isinstance(config, ModelConfig):
+        config.params()
+    return values
+
+
+def _names(asset: str) -> list[str]:
+    return [name for name in _CONFIGS[asset].model_fields if name != "force"]

@@ -1,0 +1,114 @@
+"""The resources that Dagster injects, and their names.
+
+What they reach for is in `repro_assets.resources`; the classes here hold configuration and one run's findings.
+https://docs.dagster.io/guides/build/external-resources
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from repro_assets import settings as settings_module
+from repro_assets.defs.stage import Stages
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.canonical import digest
+from repro_assets.pins.capsule import CodePin
+from repro_assets.pins.environment import EnvironmentPin, applicable
+from repro_assets.resources import conda_env, source_tree
+from repro_assets.resources.conda_env import EnvironmentFile, EnvironmentReceipt
+from repro_assets.resources.lake import Lake
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.spark_cluster import SparkClusterResource
+from repro_assets.resources.tracking import TrackerFactory
+from repro_assets.settings import DEFAULT_ENVIRONMENT
+
+
+class SourceTree(dg.ConfigurableResource["SourceTree"]):
+    """The source tree of this installation; captured at most once per run."""
+
+    _pin: CodePin | None = PrivateAttr(default=None)
+
+    def pin(self) -> CodePin:
+        """Capture the tree as it stands.
+
+        Raises:
+            CapsuleRefused: It can't be captured.
+        """
+        if self._pin is None:
+            here = settings_module.load()
+            self._pin = source_tree.capture(here.project, here.capsules)
+        return self._pin
+
+
+class CondaEnv(dg.ConfigurableResource["CondaEnv"]):
+    """A versioned environment, compared with the running interpreter."""
+
+    name: str = Field(default=DEFAULT_ENVIRONMENT, description="A lock of envs/conda, without its suffix.")
+    mode: Literal["enforce", "record"] = Field(
+        default="enforce",
+        description="enforce: another interpreter stops the run; record: it is written down and nothing is reused.",
+    )
+    _file: EnvironmentFile | None = PrivateAttr(default=None)
+    _receipt: EnvironmentReceipt | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> EnvironmentFile:
+        """The declared environment."""
+        if self._file is None:
+            self._file = conda_env.load_environment(self.name, settings_module.load())
+        return self._file
+
+    @property
+    def pin(self) -> EnvironmentPin:
+        """Lock, Python's minor and Java's major version, as they would be used now."""
+        return EnvironmentPin(
+            name=self.file.name,
+            lock_sha256=self.file.lock_sha256,
+            yaml_sha256=self.file.yaml_sha256,
+            python_minor=".".join(platform.python_version_tuple()[:2]),
+            java_major=conda_env.java_major(),
+        )
+
+    @property
+    def allows_reuse(self) -> bool:
+        """Results of an environment that is not enforced are never reused."""
+        return self.mode == "enforce"
+
+    @property
+    def receipt_digest(self) -> str | None:
+        """What joins the identity where the environment is only recorded."""
+        return None if self.allows_reuse else digest(asdict(self.check()))
+
+    def requirements(self, names: Sequence[str]) -> list[str]:
+        """Pip requirements of these packages as the lock has them, those that apply to this interpreter."""
+        locked = applicable(self.file.packages)
+        return [f"{name}=={locked[name].version}" for name in names if name in locked]
+
+    def check(self) -> EnvironmentReceipt:
+        """Compare the running interpreter with the lock, once per run.
+
+        Raises:
+            EnvironmentMismatch: They differ, and the mode is `enforce`.
+        """
+        if self._receipt is None:
+            self._receipt = conda_env.check_running(self.file, self.mode, settings_module.load())
+        return self._receipt
+
+
+def resources() -> dict[str, Any]:
+    """All resources by the name under which assets ask for them."""
+    return {
+        "conda_env": CondaEnv.configure_at_launch(),
+        "lake": Lake(),
+        "mlflow": TrackerFactory(experiment_name=EXPERIMENT.name),
+        "raw_tables": RawTables(),
+        "source_tree": SourceTree(),
+        "spark_cluster": SparkClusterResource.configure_at_launch(),
+        "stages": Stages(),
+    }

@@ -1,0 +1,287 @@
+"""One materialization, from decoding the key to the `MaterializeResult`: the moves that all assets share.
+
+Here belongs the order of things: pins first, reuse if the identity is known, capture before compute, marker last.
+What a stage computes belongs to `steps`; how something is stored or logged belongs to `resources`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from repro_assets.defs import stage_record
+from repro_assets.defs.run_pins import RunPins
+from repro_assets.defs.stage_config import StageConfig
+from repro_assets.errors import BadInput, DataDamaged, NotMaterialized
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.data import CommitPin, DataPin
+from repro_assets.pins.data_history import data_versions
+from repro_assets.pins.data_version import decode
+from repro_assets.pins.identity import Identity
+from repro_assets.pins.output import Output, Part, output_digest
+from repro_assets.resources.lake import Lake, new_attempt
+from repro_assets.resources.raw_tables import RawTables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+# The command line listens here; in a Dagster process nobody does.
+PROGRESS = logging.getLogger("repro_assets.progress")
+
+
+class Stages(dg.ConfigurableResource["Stages"]):
+    """Opens the stage of an asset; one instance per Dagster run."""
+
+    _run: RunPins = PrivateAttr(default_factory=RunPins)
+
+    def open(
+        self,
+        context: dg.AssetExecutionContext,
+        config: StageConfig,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        upstream: Sequence[str] = (),
+        on_compute: bool = True,
+    ) -> Stage:
+        """Begin one materialization: decode the key and read what stands upstream.
+
+        Args:
+            context: Of the asset.
+            config: Of the asset.
+            parameters: What else determines the result; JSON values.
+            upstream: Assets whose output of this partition is read.
+            on_compute: Whether environment and cluster are part of the identity. False where the result must come
+                out the same under all of them.
+
+        Raises:
+            BadInput: The partition key is none.
+            NotMaterialized: An upstream asset has no materialization of this key.
+        """
+        return Stage(self._run, context, config, dict(parameters or {}), upstream, on_compute)
+
+
+class Stage:
+    """One materialization of one asset at one data version."""
+
+    def __init__(
+        self,
+        run: RunPins,
+        context: dg.AssetExecutionContext,
+        config: StageConfig,
+        parameters: Mapping[str, Any],
+        upstream: Sequence[str],
+        on_compute: bool,
+    ) -> None:
+        self.run = run
+        self.context = context
+        self.force = config.force
+        self.parameters = parameters
+        self.on_compute = on_compute
+        self.asset = context.asset_key.to_user_string()
+        self.data_version = context.partition_key
+        self.versions = decode(self.data_version, EXPERIMENT.table_names)
+        self.upstream = {name: self._latest(name) for name in upstream}
+        self.data: dict[str, DataPin] = {
+            table: DataPin.from_document(document)
+            for output in self.upstream.values()
+            for table, document in output.data.items()
+        }
+        self.started = time.monotonic()
+        self._inputs = {name: output.digest for name, output in self.upstream.items()}
+        self._parts: list[Part] = []
+        self._mlflow_run_id: str | None = None
+
+    # --- where things are ---------------------------------------------------------------------------------------
+
+    @property
+    def lake(self) -> Lake:
+        """Stored outputs."""
+        return self.context.resources.lake
+
+    @property
+    def raw_tables(self) -> RawTables:
+        """Raw Delta tables."""
+        return self.context.resources.raw_tables
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session of the run's cluster file; the JVM starts on first use."""
+        self.begin()
+        return self.context.resources.spark_cluster.spark_session
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What determines this output; fixed on first use."""
+        conda_env, cluster = self.context.resources.conda_env, self.context.resources.spark_cluster.cluster
+        return Identity(
+            asset=self.asset,
+            inputs=self._inputs,
+            code=self.run.closure(self.context.assets_def, self.context.asset_key),
+            parameters=self.parameters,
+            environment=conda_env.pin.digest if self.on_compute else None,
+            cluster=cluster.sha256 if self.on_compute else None,
+            receipt=conda_env.receipt_digest if self.on_compute else None,
+        )
+
+    @cached_property
+    def attempt(self) -> str:
+        """URI that this attempt's parts are written below."""
+        return new_attempt(self.lake.folder(self.asset, self.data_version, self.identity.digest()))
+
+    @property
+    def mlflow_run_id(self) -> str:
+        """The nested MLflow run of this materialization; opened when computing begins."""
+        if self._mlflow_run_id is None:
+            self._mlflow_run_id = self.context.resources.mlflow.nested(self.asset, self.data_version)
+        return self._mlflow_run_id
+
+    # --- the moves ----------------------------------------------------------------------------------------------
+
+    def reused(self) -> dg.MaterializeResult[Any] | None:
+        """The result if this identity has a verified output, else None: then it is to be computed."""
+        if self.force or not self.context.resources.conda_env.allows_reuse:
+            return None
+        output = self.lake.find(self.asset, self.data_version, self.identity.digest())
+        if output is None:
+            return None
+        self.lake.verify(output)
+        self._check_raw_tables()
+        self.context.resources.mlflow.reuse(self.asset, output.mlflow_run_id)
+        self._say("reused", output)
+        return stage_record.reused(self, output)
+
+    def begin(self) -> None:
+        """Prove environment and code before anything computes; the first stage of a run does it for all."""
+        self.run.prove(self.context)
+        PROGRESS.debug("%s %s: computing", self.data_version, self.asset)
+
+    def pin_rows(self, table: str) -> DataPin:
+        """Pin a raw table at this data version: commit and rows. Rows that are known are not read again."""
+        commit = self._commit_pin(table)
+        known = None if self.force else self.raw_tables.known_rows(commit)
+        pin = DataPin(commit, known) if known else self.raw_tables.data_pin(commit, self.spark)
+        self.data[table] = pin
+        self._inputs = {table: pin.rows.fingerprint}
+        return pin
+
+    def read_raw(self, table: str) -> DataFrame:
+        """Rows of a raw table at its pin; commit and fingerprint are checked before anything uses them."""
+        self.begin()
+        return self.raw_tables.read_verified(self.spark, self.data[table])
+
+    def read_frame(self, asset: str, part: str) -> DataFrame:
+        """A part of an upstream output through Spark, its files checked."""
+        return self.lake.read_frame(self.spark, self.upstream[asset], part)
+
+    def read_table(self, asset: str, part: str) -> pa.Table:
+        """A part of an upstream output without Spark, its files and its rows' fingerprint checked."""
+        from repro_assets.pins.fingerprint import fingerprint
+
+        self.begin()
+        output = self.upstream[asset]
+        table = self.lake.read_table(output, part)
+        found = fingerprint(table).digest
+        if found != output.part(part).digest:
+            raise DataDamaged(
+                f"the rows of {asset}/{part} are not what was recorded",
+                where=self.lake.folder(asset, self.data_version, output.identity),
+                stored=found,
+                expected=output.part(part).digest,
+            )
+        return table
+
+    def read_model(self, asset: str, part: str) -> Any:
+        """A model of an upstream output, its SHA-256 checked before it is loaded."""
+        from repro_assets.resources.model_file import load_model
+
+        self.begin()
+        content, file, where = self.lake.read_model(self.upstream[asset], part)
+        return load_model(content, sha256=file.sha256, where=where)
+
+    def write_frame(self, part: str, frame: DataFrame) -> None:
+        """Write a Spark frame as a part of the output."""
+        self._parts.append(self.lake.write_table(self.attempt, part, frame))
+
+    def write_table(self, part: str, table: pa.Table) -> None:
+        """Write an Arrow table as a part of the output."""
+        self._parts.append(self.lake.write_arrow(self.attempt, part, table))
+
+    def write_model(self, part: str, model: Any) -> None:
+        """Write a fitted estimator as a part of the output."""
+        from repro_assets.pins.model_digest import model_digest
+        from repro_assets.resources.model_file import dump_model
+
+        self._parts.append(self.lake.write_model(self.attempt, part, dump_model(model), model_digest(model)))
+
+    def finish(
+        self,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        models: Mapping[str, Any] | None = None,
+        model_columns: Mapping[str, str] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> dg.MaterializeResult[Any]:
+        """Log everything to MLflow, write the marker, and say so to Dagster.
+
+        Args:
+            metrics: Numbers that belong to the result.
+            models: Fitted estimators to log and register, by part name.
+            model_columns: Arrow type by column of what the estimators may take.
+            notes: Further metadata for the page.
+        """
+        self.begin()
+        parts = {part.name: part.digest for part in self._parts}
+        found = output_digest(parts or self._inputs)
+        for name, model in (models or {}).items():
+            stage_record.log_model(self, name, model, model_columns or {})
+        manifest = stage_record.log(self, found, tuple(self._parts), dict(metrics or {}))
+        output = stage_record.as_output(self, found, tuple(self._parts), dict(metrics or {}), manifest)
+        standing = self.lake.complete(output)
+        result = stage_record.computed(self, output, standing, dict(notes or {}))
+        self._say("computed", output)
+        return result
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _latest(self, asset: str) -> Output:
+        """The output that this partition's latest Dagster materialization names; never "the newest folder"."""
+        records = self.context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[self.data_version]), limit=1
+        ).records
+        materialization = records[0].asset_materialization if records else None
+        identity = materialization.metadata.get("identity") if materialization else None
+        output = self.lake.find(asset, self.data_version, str(identity.value)) if identity else None
+        if output is None:
+            raise NotMaterialized(
+                f"{asset} has no materialization of this data version",
+                where=self.data_version,
+                fix=f"Materialize {asset} first, or the whole chain with `repro run {self.data_version}`",
+            )
+        return output
+
+    def rank(self) -> int:
+        """Place of this data version in commit order; -1 for an explicit pair that never stood together."""
+        versions = data_versions(self.raw_tables.histories(EXPERIMENT.table_names))
+        keys = [version.key for version in versions]
+        return keys.index(self.data_version) if self.data_version in keys else -1
+
+    def _commit_pin(self, table: str) -> CommitPin:
+        if table not in self.versions:
+            raise BadInput("not a raw table of the experiment", stored=table, expected=", ".join(self.versions))
+        return self.raw_tables.pin_of_key(self.data_version, table, self.versions[table])
+
+    def _check_raw_tables(self) -> None:
+        """What is reused must still be explained by its raw tables: same table, same commit."""
+        for pin in self.data.values():
+            self.raw_tables.check(pin.commit)
+
+    def _say(self, state: str, output: Output) -> None:
+        seconds = time.monotonic() - self.started
+        PROGRESS.info("%s  %-20s %-8s %s  %5.1f s", self.data_version, self.asset, state, output.digest[:12], seconds)

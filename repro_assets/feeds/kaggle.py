@@ -1,0 +1,126 @@
+"""Kaggle's job-change files → one row per enrollee.
+
+Format: https://www.kaggle.com/datasets/arashnic/hr-analytics-job-change-of-data-scientists, `aug_train.csv` with
+`target` (labelled) and `aug_test.csv` without it (unlabelled).
+Texts are kept as published, blank is null; values are not checked against a vocabulary, but what a spreadsheet makes
+of `10/49` is refused, since the value that was meant is gone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from repro_assets.feeds.csv_rows import CsvRows, read_rows, show
+from repro_assets.feeds.parsed_feed import ParsedFeed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = "enrollee_id"
+TARGET = "target"
+PART = "labelled"
+PARTS = {"labelled": True, "unlabelled": False}
+
+_TEXTS = (
+    "gender",
+    "relevent_experience",
+    "enrolled_university",
+    "education_level",
+    "major_discipline",
+    "experience",
+    "company_size",
+    "company_type",
+    "last_new_job",
+)
+COLUMNS = (KEY, "city", "city_development_index", *_TEXTS, "training_hours")
+
+_DECIMAL = re.compile(r"\d+(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
+_TARGETS = {"1.0": 1, "0.0": 0, "1": 1, "0": 0}
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_SPOILT = re.compile(
+    rf"{_MONTH}[-/ .]\d{{1,4}}"  # 10/49 → Oct-49
+    rf"|\d{{1,4}}[-/ .]{_MONTH}"  # 4/1 → 1-Apr
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}( .*)?"  # 10/49 → 1949-10-01
+    r"|#[A-Z/0]+[?!]?|#+",  # an error value, or a column that was too narrow
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def parse_jobs(source: str, content: bytes) -> ParsedFeed:
+    """Read a labelled or an unlabelled file.
+
+    Args:
+        source: Name of the file, for messages.
+        content: The uncompressed bytes.
+
+    Returns:
+        Rows with the columns as published (whole numbers int64, `city_development_index` float64, the rest text),
+        `target` (1, 0, null where unlabelled) and `labelled`, one per enrollee, in the file's order.
+
+    Raises:
+        MalformedFeed: The file is not exactly of this format; with row and column.
+    """
+    rows = read_rows(source, content)
+    labelled = TARGET in rows.header
+    positions = rows.columns((*COLUMNS, TARGET) if labelled else COLUMNS)
+    people: dict[int, int] = {}
+    values: dict[str, list[object]] = {column: [] for column in (*COLUMNS, TARGET)}
+    for line, cells in rows.records():
+        person = rows.key(cells[positions[KEY]], line, KEY)
+        if person in people:
+            raise rows.refusal(
+                "a key is there twice", line, KEY, stored=person, expected=f"once, as in row {people[person]}"
+            )
+        people[person] = line
+        values[KEY].append(person)
+        for column in COLUMNS[1:]:
+            values[column].append(_value(rows, cells[positions[column]], line, column))
+        values[TARGET].append(_target(rows, cells[positions[TARGET]], line) if labelled else None)
+    return ParsedFeed(
+        rows=_table(values, labelled=labelled),
+        anomalies=tuple(rows.anomalies.values()),
+        part="labelled" if labelled else "unlabelled",
+        lines=tuple(people.values()),
+    )
+
+
+def _value(rows: CsvRows, text: str, line: int, column: str) -> object:
+    if column == "training_hours":
+        return rows.count(text, line, column)
+    if column == "city_development_index":
+        return _index(rows, text, line, column)
+    if _SPOILT.fullmatch(text):
+        raise rows.refusal(
+            "a spreadsheet has spoilt a value",
+            line,
+            column,
+            stored=show(text),
+            expected="the text as published, such as 10/49",
+            fix="Download the file again and do not save it from a spreadsheet",
+        )
+    if not text and column == "city":
+        raise rows.refusal("a city is blank", line, column, expected="a city code")
+    return text or None
+
+
+def _index(rows: CsvRows, text: str, line: int, column: str) -> float:
+    value = float(text) if _DECIMAL.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise rows.refusal("a number does not parse", line, column, stored=show(text), expected="a decimal number")
+    return value
+
+
+def _target(rows: CsvRows, text: str, line: int) -> int:
+    if text not in _TARGETS:
+        raise rows.refusal("a label does not parse", line, TARGET, stored=show(text), expected="0.0 or 1.0")
+    return _TARGETS[text]
+
+
+def _table(values: dict[str, list[object]], *, labelled: bool) -> pa.Table:
+    import pyarrow as pa
+
+    types = {KEY: pa.int64(), "city_development_index": pa.float64(), "training_hours": pa.int64(), TARGET: pa.int64()}
+    columns = {name: pa.array(column, types.get(name, pa.string())) for name, column in values.items()}
+    return pa.table({**columns, PART: pa.array([labelled] * len(values[KEY]), pa.bool_())})

@@ -1,0 +1,68 @@
+"""Which published files belong to which raw table: the place to add a feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.feeds import jhu, kaggle
+from repro_assets.feeds.parsed_feed import ParsedFeed
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How one raw table is fed.
+
+    Attributes:
+        table: Name of the raw table.
+        keys: Columns that identify a row.
+        parse: Source name and uncompressed bytes to rows.
+        part_column: Column that says which part a row is of; None where a publication is always the whole table.
+        parts: Value of `part_column` for each part's name.
+        git_path: Path of the published file in its publisher's git repository.
+    """
+
+    table: str
+    keys: tuple[str, ...]
+    parse: Callable[[str, bytes], ParsedFeed]
+    part_column: str | None = None
+    parts: Mapping[str, object] = field(default_factory=dict)
+    git_path: str | None = None
+
+
+def _keys(table: str) -> tuple[str, ...]:
+    return next(raw.keys for raw in EXPERIMENT.raw_tables if raw.name == table)
+
+
+FEEDS: Mapping[str, Feed] = {
+    feed.table: feed
+    for feed in (
+        Feed(
+            table="covid_cases",
+            keys=_keys("covid_cases"),
+            parse=jhu.parse_cases,
+            git_path="csse_covid_19_data/csse_covid_19_time_series/time_series_covid19_confirmed_US.csv",
+        ),
+        Feed(
+            table="job_changes",
+            keys=_keys("job_changes"),
+            parse=kaggle.parse_jobs,
+            part_column=kaggle.PART,
+            parts=kaggle.PARTS,
+        ),
+    )
+}
+
+
+def feed_of(table: str) -> Feed:
+    """The feed of a raw table.
+
+    Raises:
+        BadInput: No feed is known for this name.
+    """
+    feed = FEEDS.get(table)
+    if feed is None:
+        raise BadInput("no feed for this table", stored=repr(table), expected=f"one of: {', '.join(sorted(FEEDS))}")
+    return feed

@@ -1,0 +1,179 @@
+"""The compute pin: a versioned cluster file in Databricks' cluster JSON, and what was really used beside it.
+
+The `repro` section is ours: `master`, `driver_memory`, `jars` with their digests.
+Source of the other fields: Databricks REST API, clusters/create.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from repro_assets.errors import BadInput, ClusterMismatch
+
+_OWN_SECTION = "repro"
+_OWN_FIELDS = {"master", "driver_memory", "jars"}
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A jar of the cluster file: Maven coordinate `group:artifact:version` and SHA-256 of its bytes."""
+
+    coordinate: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Name under which Spark's resolver stores it: `group_artifact-version.jar`."""
+        group, artifact, version = self.coordinate.split(":")
+        return f"{group}_{artifact}-{version}.jar"
+
+
+@dataclass(frozen=True)
+class ClusterFile:
+    """A parsed cluster file.
+
+    Attributes:
+        name: The file's name without `.json`.
+        sha256: Of the file's bytes: the pin, and part of identities.
+        text: The file as it stands, for the artifact.
+        spark_version: Version that the running Spark must have.
+        spark_conf: Settings as declared.
+        spark_env_vars: Variables that must be set when the process starts.
+        master: Spark master URL.
+        driver_memory: Heap of the driver, e.g. `2g`; becomes the JVM's `-Xmx`.
+        jars: Jars beside Spark's own.
+    """
+
+    name: str
+    sha256: str
+    text: str
+    spark_version: str
+    spark_conf: Mapping[str, str]
+    spark_env_vars: Mapping[str, str]
+    master: str
+    driver_memory: str
+    jars: tuple[Jar, ...]
+
+    def settings(self) -> dict[str, str]:
+        """All Spark settings that the file declares, the `repro` section included."""
+        return {**self.spark_conf, "spark.master": self.master, "spark.driver.memory": self.driver_memory}
+
+
+def check_name(name: str, kind: str) -> str:
+    """Return `name` if it can be a file's name under `envs/`.
+
+    Raises:
+        BadInput: It holds anything but lower-case letters, digits and dashes.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BadInput(f"not a {kind} name", stored=repr(name)[:80], expected="[a-z0-9-], at most 63 characters")
+    return name
+
+
+def parse_cluster(name: str, text: str) -> ClusterFile:
+    """Read a cluster file.
+
+    Raises:
+        BadInput: It is not JSON, or a field is missing, unknown in the `repro` section or of another type.
+    """
+    where = f"envs/clusters/{name}.json"
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise BadInput("a cluster file is not JSON", where=where, stored=str(error)) from error
+    own = _section(document, _OWN_SECTION, where)
+    if set(own) != _OWN_FIELDS:
+        raise BadInput(
+            "a cluster file's `repro` section has other fields",
+            where=where,
+            stored=sorted(own),
+            expected=sorted(_OWN_FIELDS),
+        )
+    return ClusterFile(
+        name=name,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
+        spark_version=_text(document, "spark_version", where),
+        spark_conf=_texts(_section(document, "spark_conf", where), "spark_conf", where),
+        spark_env_vars=_texts(document.get("spark_env_vars", {}), "spark_env_vars", where),
+        master=_text(own, "master", where),
+        driver_memory=_text(own, "driver_memory", where),
+        jars=tuple(_jar(jar, where) for jar in own["jars"]),
+    )
+
+
+def require_effective(cluster: ClusterFile, effective: Mapping[str, Mapping[str, str | None]]) -> None:
+    """Compare what the file declares with what was read back, from every place it was read.
+
+    Args:
+        cluster: The declared side.
+        effective: Place it was read (`SparkContext`, `session`, `hadoop`, `jvm`) → setting → value.
+
+    Raises:
+        ClusterMismatch: All settings that differ, in one line.
+    """
+    declared = cluster.settings()
+    wrong = [
+        f"{setting} is {value!r} in {place}, declared {declared[setting]!r}"
+        for place, settings in sorted(effective.items())
+        for setting, value in sorted(settings.items())
+        if setting in declared and value != declared[setting]
+    ]
+    if wrong:
+        raise ClusterMismatch(
+            f"cluster {cluster.name} is not what its file says",
+            stored="; ".join(wrong),
+            fix="Start a fresh process: one process holds one Spark cluster",
+        )
+
+
+def require_variables(cluster: ClusterFile, environ: Mapping[str, str]) -> None:
+    """Check the variables that bind at process start.
+
+    Raises:
+        ClusterMismatch: One is unset or other, with the command that sets it.
+    """
+    wrong = {name: value for name, value in cluster.spark_env_vars.items() if environ.get(name) != value}
+    if wrong:
+        command = " ".join(f"{name}={value}" for name, value in sorted(wrong.items()))
+        raise ClusterMismatch(
+            f"cluster {cluster.name} needs other variables, and they bind when a process starts",
+            stored={name: environ.get(name) for name in sorted(wrong)},
+            expected=dict(sorted(wrong.items())),
+            fix=f"Run `env {command} repro …`",
+        )
+
+
+def _section(document: Any, field: str, where: str) -> dict[str, Any]:
+    value = document.get(field) if isinstance(document, dict) else None
+    if not isinstance(value, dict):
+        raise BadInput(f"a cluster file needs the object `{field}`", where=where, stored=type(value).__name__)
+    return value
+
+
+def _text(document: Mapping[str, Any], field: str, where: str) -> str:
+    value = document.get(field)
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"a cluster file's `{field}` must be text", where=where, stored=repr(value))
+    return value
+
+
+def _texts(values: Any, field: str, where: str) -> dict[str, str]:
+    if not isinstance(values, dict):
+        raise BadInput(f"a cluster file's `{field}` must be an object", where=where, stored=type(values).__name__)
+    return {key: _text(values, key, f"{where} {field}") for key in values}
+
+
+def _jar(value: Any, where: str) -> Jar:
+    if not isinstance(value, dict) or set(value) != {"coordinate", "sha256"}:
+        raise BadInput("a jar needs exactly `coordinate` and `sha256`", where=where, stored=repr(value))
+    coordinate, sha256 = _text(value, "coordinate", where), _text(value, "sha256", where)
+    if not re.fullmatch(r"[\w.-]+:[\w.-]+:[\w.-]+", coordinate, re.ASCII) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise BadInput("not a jar coordinate with its SHA-256", where=where, stored=repr(value))
+    return Jar(coordinate, sha256)

@@ -1,0 +1,129 @@
+"""Versioned files: an environment or a cluster never changes under its name; a change is a new file.
+
+Here belongs `digests.lock`, the list of every such file with its digest, and the check against it.
+What does not: what is in those files (`pins.environment`, `pins.compute`).
+
+`digests.lock` is append-only and in the format of `sha256sum`: `SHA256  FOLDER/FILE`, relative to its own folder.
+It is committed, so a fresh clone refuses an edited file too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from repro_assets.errors import BadInput, EditedUnderOldName
+
+DIGESTS = "digests.lock"
+FOLDERS = ("clusters", "conda")
+
+_SUFFIXES = (".json", ".lock", ".yaml")
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)")
+_REGISTER = "`make envs-digest` registers new files"
+
+
+def verified_bytes(path: Path) -> bytes:
+    """Read a versioned file and check it against the `digests.lock` of its folder's parent.
+
+    The bytes that were checked are the bytes to use: reading the file again could find others.
+
+    Args:
+        path: For example `envs/conda/ml-v1.lock`.
+
+    Raises:
+        BadInput: The file can't be read, or isn't listed.
+        EditedUnderOldName: It isn't what is listed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput("a versioned file can't be read", where=path, stored=error.strerror) from error
+    relative = f"{path.parent.name}/{path.name}"
+    expected = read_digests(path.parent.parent).get(relative)
+    if expected is None:
+        raise BadInput(
+            "a versioned file is not registered",
+            where=path,
+            expected=f"a line for {relative} in {DIGESTS}",
+            fix=_REGISTER,
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise _edited(path, found, expected)
+    return content
+
+
+def verify_file(path: Path) -> str:
+    """Check a versioned file and return its SHA-256.
+
+    Args:
+        path: For example `envs/clusters/local-v1.json`.
+
+    Raises:
+        BadInput: The file can't be read, or isn't listed.
+        EditedUnderOldName: It isn't what is listed.
+    """
+    return hashlib.sha256(verified_bytes(path)).hexdigest()
+
+
+def read_digests(envs: Path) -> dict[str, str]:
+    """Read `digests.lock`: SHA-256 per path relative to `envs`; empty where there is no such file yet.
+
+    Raises:
+        BadInput: A line has another form, or a path occurs twice.
+    """
+    lock = envs / DIGESTS
+    found: dict[str, str] = {}
+    if not lock.exists():
+        return found
+    for number, line in enumerate(lock.read_text().splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        if not match or match["path"] in found:
+            raise BadInput(
+                "a list of digests is damaged", where=f"{lock}:{number}", stored=repr(line[:120]), expected="one file"
+            )
+        found[match["path"]] = match["sha256"]
+    return found
+
+
+def register(envs: Path) -> list[str]:
+    """Append a line for every versioned file that has none; existing lines stay as they are.
+
+    Args:
+        envs: Folder of `digests.lock`, `conda` and `clusters`.
+
+    Returns:
+        Paths relative to `envs` of the files that were added.
+
+    Raises:
+        BadInput: A listed file is gone: results that name it could never be run again.
+        EditedUnderOldName: A listed file isn't what is listed.
+    """
+    known = read_digests(envs)
+    for relative in known:
+        if not (envs / relative).is_file():
+            raise BadInput("a versioned file is gone", where=envs / relative, fix="Restore it: results refer to it")
+        verify_file(envs / relative)
+    new = [relative for relative in _versioned(envs) if relative not in known]
+    if new:
+        with open(envs / DIGESTS, "a", encoding="utf-8") as sink:
+            sink.writelines(
+                f"{hashlib.sha256((envs / relative).read_bytes()).hexdigest()}  {relative}\n" for relative in new
+            )
+    return new
+
+
+def _versioned(envs: Path) -> list[str]:
+    paths = [path for folder in FOLDERS for path in (envs / folder).glob("*") if path.suffix in _SUFFIXES]
+    return sorted(path.relative_to(envs).as_posix() for path in paths if path.is_file())
+
+
+def _edited(path: Path, found: str, expected: str) -> EditedUnderOldName:
+    return EditedUnderOldName(
+        "a versioned file was edited under its old name",
+        where=path,
+        stored=f"sha256 {found}",
+        expected=f"sha256 {expected}",
+        fix=f"Restore it and make a new version under a new name; {_REGISTER}",
+    )

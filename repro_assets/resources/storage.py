@@ -1,0 +1,114 @@
+"""Bytes at a URI: the few operations that lake and logs need, over fsspec.
+
+Locations are URIs and never `pathlib` paths, so that an object store works where a folder does.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import Any
+
+from repro_assets.errors import Outside
+
+
+def join(uri: str, *parts: str) -> str:
+    """`uri/part/part`."""
+    return "/".join([uri.rstrip("/"), *parts])
+
+
+def read_bytes(uri: str) -> bytes:
+    """Content of one object.
+
+    Raises:
+        FileNotFoundError: There is none.
+        Outside: The store does not answer.
+    """
+    filesystem, path = _open(uri)
+    try:
+        return filesystem.cat_file(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Outside("a location can't be read", where=uri, stored=str(error)) from error
+
+
+def exists(uri: str) -> bool:
+    """Whether something stands at `uri`."""
+    filesystem, path = _open(uri)
+    return bool(filesystem.exists(path))
+
+
+def names(uri: str) -> list[str]:
+    """Names directly below a folder, sorted; empty where there is no such folder."""
+    filesystem, path = _open(uri)
+    filesystem.invalidate_cache()
+    if not filesystem.exists(path):
+        return []
+    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(path, detail=False))
+
+
+def files_below(uri: str) -> list[str]:
+    """Paths of all objects below `uri`, relative to it, sorted."""
+    filesystem, path = _open(uri)
+    root = path.rstrip("/") + "/"
+    return sorted(found.removeprefix(root) for found in filesystem.find(path))
+
+
+def write_bytes(uri: str, content: bytes) -> None:
+    """Write one object, making its folders."""
+    filesystem, path = _open(uri)
+    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    with filesystem.open(path, "wb") as file:
+        file.write(content)
+
+
+def write_if_absent(uri: str, content: bytes) -> bool:
+    """Write one object whole, only where nothing stands; returns whether this call wrote it.
+
+    On a local folder the name appears with all its bytes or not at all, even when the process is killed.
+    """
+    filesystem, path = _open(uri)
+    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    if "file" in _protocols(filesystem):
+        return _link_if_absent(path, content)
+    try:
+        with filesystem.open(path, "xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def remove(uri: str) -> None:
+    """Remove a folder and all below it; nothing where it is gone already."""
+    filesystem, path = _open(uri)
+    if filesystem.exists(path):
+        filesystem.rm(path, recursive=True)
+
+
+def _link_if_absent(path: str, content: bytes) -> bool:
+    staged = f"{path}.{uuid.uuid4().hex}.part"
+    with open(staged, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(staged, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(staged)
+    return True
+
+
+def _open(uri: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    filesystem, path = url_to_fs(uri)
+    return filesystem, path
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

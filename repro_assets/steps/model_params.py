@@ -1,0 +1,163 @@
+"""Parameters of a model: families, ranges, defaults, and the one dictionary form that identities are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from repro_assets.errors import BadInput
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Range:
+    """Allowed numbers of one parameter, both ends included; its type is that of `default`."""
+
+    low: Number
+    high: Number
+    default: Number
+
+    def read(self, name: str, value: object) -> Number:
+        """A number or its text as the parameter's type.
+
+        Raises:
+            BadInput: Not a finite number of that type within the range.
+        """
+        kind = type(self.default)
+        number = _number(value, kind)
+        if number is None or not self.low <= number <= self.high:
+            raise BadInput(
+                "a model parameter that can't be used",
+                where=name,
+                stored=repr(value),
+                expected=f"{'an integer' if kind is int else 'a number'} from {self.low} to {self.high}",
+            )
+        return number
+
+
+# Leaves and trees are bounded so that a fitted model stays below 30 MB, whatever the data.
+FAMILIES: dict[str, dict[str, Range]] = {
+    "logistic_regression": {
+        "C": Range(1e-6, 1e6, 1.0),
+        "max_iter": Range(10, 100_000, 1000),
+    },
+    "random_forest": {
+        "n_estimators": Range(10, 500, 200),
+        "max_leaf_nodes": Range(2, 256, 64),
+        "min_samples_leaf": Range(1, 100_000, 10),
+    },
+    "hist_gradient_boosting": {
+        "max_iter": Range(1, 500, 100),
+        "learning_rate": Range(0.001, 1.0, 0.1),
+        "max_leaf_nodes": Range(2, 64, 15),
+        "min_samples_leaf": Range(1, 100_000, 20),
+        "l2_regularization": Range(0.0, 1e6, 0.0),
+    },
+}
+# The default is a family that bends: a straight line would credit the case figures with whatever the development
+# index of the city tells in a curve.
+DEFAULT_FAMILY = "hist_gradient_boosting"
+CALIBRATIONS = ("sigmoid", "isotonic")
+RANDOM_STATE = Range(0, 2**32 - 1, 20200611)
+FOLDS = Range(2, 10, 5)
+THRESHOLD = Range(0.0, 1.0, 0.5)
+
+
+@dataclass(frozen=True)
+class ModelParams:
+    """What a model is fitted with.
+
+    Attributes:
+        family: A key of `FAMILIES`.
+        random_state: Seed of every estimator that draws numbers.
+        calibration_method: "sigmoid" or "isotonic".
+        calibration_folds: Folds of the calibration.
+        threshold: Probability from which a person is predicted to change jobs.
+        hyperparameters: The family's own parameters; those not given have their defaults.
+
+    Raises:
+        BadInput: A family, parameter or value that there isn't.
+    """
+
+    family: str = DEFAULT_FAMILY
+    random_state: int = int(RANDOM_STATE.default)
+    calibration_method: str = CALIBRATIONS[0]
+    calibration_folds: int = int(FOLDS.default)
+    threshold: float = float(THRESHOLD.default)
+    hyperparameters: Mapping[str, Number] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _one_of("family", self.family, tuple(FAMILIES))
+        _one_of("calibration_method", self.calibration_method, CALIBRATIONS)
+        ranges = FAMILIES[self.family]
+        unknown = sorted(set(self.hyperparameters) - set(ranges))
+        if unknown:
+            raise BadInput(
+                "no such model parameter",
+                where=self.family,
+                stored=", ".join(unknown),
+                expected=", ".join((*_SHARED, *ranges)),
+            )
+        read = {
+            "random_state": RANDOM_STATE.read("random_state", self.random_state),
+            "calibration_folds": FOLDS.read("calibration_folds", self.calibration_folds),
+            "threshold": THRESHOLD.read("threshold", self.threshold),
+            "hyperparameters": {
+                name: allowed.read(name, self.hyperparameters.get(name, allowed.default))
+                for name, allowed in ranges.items()
+            },
+        }
+        for name, value in read.items():
+            object.__setattr__(self, name, value)  # frozen for everybody else
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, object]) -> ModelParams:
+        """Read parameters by name, numbers or their text, as `--set NAME=VALUE` and run configuration give them.
+
+        The inverse of `as_dict`.
+
+        Raises:
+            BadInput: A family, parameter or value that there isn't.
+        """
+        shared = {name: value for name, value in settings.items() if name in _SHARED}
+        own = {name: value for name, value in settings.items() if name not in _SHARED}
+        return cls(**shared, hyperparameters=own)  # type: ignore[arg-type]  # __post_init__ reads any type
+
+    def as_dict(self) -> dict[str, str | int | float]:
+        """Every parameter by name, defaults included, one level deep: the canonical form."""
+        return {
+            "family": self.family,
+            "random_state": self.random_state,
+            "calibration_method": self.calibration_method,
+            "calibration_folds": self.calibration_folds,
+            "threshold": self.threshold,
+            **self.hyperparameters,
+        }
+
+
+_SHARED = ("family", "random_state", "calibration_method", "calibration_folds", "threshold")
+
+
+def _number(value: object, kind: type) -> Number | None:
+    """`value` as `kind`; None if it isn't one. True is no 1, 1.5 no integer, and nan no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+        whole = int(value) if isinstance(value, (int, str)) and kind is int else None
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(number):
+        return None
+    if kind is int:
+        return whole
+    return number + 0.0  # -0.0 and 0.0 are one parameter
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BadInput(
+            "a model parameter that can't be used", where=name, stored=repr(value), expected=" or ".join(allowed)
+        )

@@ -1,0 +1,107 @@
+"""Splits people into train, test and unlabelled, and keeps the mapped counties' cases: the snapshot's four parts.
+
+The side of a person depends on their key and the salt alone, so it stays the same in every data version,
+whoever else joins or leaves the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.places import Place
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+PARTS = ("train", "test", "unlabelled", "cases")
+KEY = EXPERIMENT.split_key
+TARGET = EXPERIMENT.target
+_HASH_DIGITS = 8  # 32 bits: fine enough for any fraction, and exact in every integer type
+_HASHES = 16**_HASH_DIGITS
+
+
+def side(key: int, salt: str, test_fraction: float) -> Literal["train", "test"]:
+    """The side of one labelled person: what `split` does in Spark, for one key.
+
+    Args:
+        key: The person's key.
+        salt: Text that goes before the key; another salt is another split.
+        test_fraction: Share of the test side, between 0 and 1.
+
+    Returns:
+        "test" if the first 32 bits of sha256(salt + key) are below `test_fraction` x 2^32.
+    """
+    first_bits = int(hashlib.sha256(f"{salt}{key}".encode()).hexdigest()[:_HASH_DIGITS], 16)
+    return "test" if first_bits < _threshold(test_fraction) else "train"
+
+
+def split(
+    jobs: DataFrame, cases: DataFrame, *, places: Sequence[Place], salt: str, test_fraction: float
+) -> dict[str, DataFrame]:
+    """Split the raw tables as read at one data version.
+
+    Args:
+        jobs: `job_changes`: one row per person, `enrollee_id`, `labelled`, `target` and their features.
+        cases: `covid_cases`: one row per county and day, `uid`, `date`, `confirmed` (cumulative).
+        places: The counties to keep.
+        salt: Text that goes before a person's key.
+        test_fraction: Share of the labelled people on the test side, between 0 and 1.
+
+    Returns:
+        `train`, `test`, `unlabelled` with the columns of `jobs`; `cases` with the columns of `cases`.
+
+    Raises:
+        BadInput: A person without a key or twice, a labelled one without a 0 or 1, an unlabelled one with a target,
+            or a fraction outside (0, 1).
+    """
+    from pyspark.sql import functions as f
+
+    threshold = _threshold(test_fraction)
+    _refuse_unsplittable(jobs)
+    digest = f.sha2(f.concat(f.lit(salt), f.col(KEY).cast("string")).cast("binary"), 256)
+    first_bits = f.conv(f.substring(digest, 1, _HASH_DIGITS), 16, 10).cast("bigint")
+    labelled = f.col("labelled")
+    uids = [uid for place in places for uid in place.uids]
+    return {
+        "train": jobs.where(labelled & (first_bits >= threshold)),
+        "test": jobs.where(labelled & (first_bits < threshold)),
+        "unlabelled": jobs.where(~labelled),
+        "cases": cases.where(f.col("uid").isin(uids)),
+    }
+
+
+def _threshold(test_fraction: float) -> int:
+    if not 0 < test_fraction < 1:
+        raise BadInput(
+            "not a share of test rows", where="test_fraction", stored=test_fraction, expected="between 0 and 1"
+        )
+    # times a power of two is exact, so that the same fraction is the same threshold everywhere
+    return int(test_fraction * _HASHES)
+
+
+def _refuse_unsplittable(jobs: DataFrame) -> None:
+    """Null in a condition drops a row from every part without a word; a key that comes twice would count twice."""
+    from pyspark.sql import functions as f
+
+    def rows(condition: Column) -> Column:
+        return f.coalesce(f.sum(condition.cast("bigint")), f.lit(0))
+
+    key, target, labelled = f.col(KEY), f.col(TARGET), f.col("labelled")
+    counts = jobs.agg(
+        rows(key.isNull()).alias(f"rows without {KEY}"),
+        (f.count(key) - f.count_distinct(key)).alias(f"rows repeat a {KEY}"),
+        rows(labelled.isNull()).alias("rows don't say whether they are labelled"),
+        rows(labelled & ~f.coalesce(target.isin(0, 1), f.lit(False))).alias(
+            f"labelled rows without a {TARGET} of 0 or 1"
+        ),
+        rows(~labelled & target.isNotNull()).alias(f"unlabelled rows with a {TARGET}"),
+    ).collect()[0]
+    found = [f"{count} {what}" for what, count in counts.asDict().items() if count]
+    if found:
+        raise BadInput(
+            "people that can't be split", where="job_changes", stored="; ".join(found), expected="none of these"
+        )

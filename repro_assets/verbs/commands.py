@@ -1,0 +1,156 @@
+"""What each `repro` command does with its arguments: resources opened, verb called, result printed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
+from repro_assets.resources.dagster_home import open_instance
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.verbs import printing
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def say(line: str) -> None:
+    """One line for people."""
+    sys.stderr.write(f"{line}\n")
+
+
+def ingest(
+    table: str,
+    files: Sequence[Path],
+    from_git: Path | None,
+    path: str | None,
+    since: str | None,
+    skip_refused: bool,
+    json: bool,
+) -> None:
+    """`repro ingest`."""
+    from repro_assets.verbs.ingest import IngestStopped, ingest_files, ingest_git
+
+    here = settings_module.load()
+    if from_git is None and (path or since or skip_refused):
+        raise BadInput("--path, --since and --skip-refused go with --from-git", fix="Name the clone by --from-git REPO")
+    if from_git is not None and files:
+        raise BadInput("files and --from-git are two ways to say the same", fix="Give one of them")
+    try:
+        if from_git is not None:
+            result = ingest_git(
+                table,
+                from_git,
+                path=path,
+                since=since,
+                skip_refused=skip_refused,
+                settings=here,
+                open_spark=_opener(here),
+                report=say,
+            )
+        else:
+            result = ingest_files(table, files, settings=here, open_spark=_opener(here), report=say)
+    except IngestStopped as stopped:
+        if json:
+            printing.document(stopped.result.as_dict())
+        raise
+    if json:
+        printing.document(result.as_dict())
+
+
+def versions(json: bool) -> None:
+    """`repro versions`."""
+    from repro_assets.verbs.versions import list_versions
+
+    rows = list_versions(RawTables(), open_instance(settings_module.load()))
+    if json:
+        printing.document({"schema": "repro-versions/1", "versions": [asdict(row) for row in rows]})
+    else:
+        printing.versions(rows)
+
+
+def pin(tables: Sequence[str], as_of: str | None, published_as_of: str | None, json: bool) -> None:
+    """`repro pin`."""
+    from repro_assets.experiment import EXPERIMENT
+    from repro_assets.verbs import pin as verb
+
+    raw_tables = RawTables()
+    wanted = verb.plan(
+        raw_tables.histories(EXPERIMENT.table_names), tables, as_of_time=as_of, published_as_of=published_as_of
+    )
+    key = verb.pin(wanted, raw_tables, open_instance(settings_module.load()))
+    if json:
+        printing.document({"schema": "repro-pin/1", "key": key})
+    else:
+        sys.stdout.write(f"{key}\n")
+
+
+def run(
+    key: str, assignments: Sequence[str], force: bool, environment: str, cluster: str, record: bool, json: bool
+) -> None:
+    """`repro run`."""
+    from repro_assets.verbs import run as verb
+    from repro_assets.verbs.versions import register_key
+
+    here = settings_module.load()
+    wanted = verb.plan(key, assignments, force=force, environment=environment, cluster=cluster, record=record)
+    raw_tables = RawTables()
+    verb.require_readable(key, raw_tables)
+    instance = open_instance(here)
+    register_key(key, raw_tables, instance)
+    show_progress()
+    report = verb.run(wanted, instance)
+    if json:
+        printing.document(printing.run_document([report]))
+    else:
+        printing.runs([report], here)
+    verb.require_equal(report)
+
+
+def show(run: str, json: bool) -> None:
+    """`repro show`."""
+    from repro_assets.verbs.show import show as verb
+
+    document = verb(run, settings_module.load())
+    if json:
+        printing.document(document)
+    else:
+        printing.shown(document)
+
+
+def demo(covid: Path | None, jobs: Sequence[Path], json: bool) -> None:
+    """`repro demo`."""
+    from repro_assets.verbs import demo as verb
+
+    here = settings_module.load()
+    show_progress()
+    reports = verb.demo(verb.plan(covid, jobs), here, _opener(here), say)
+    if json:
+        printing.document(printing.run_document(reports))
+    else:
+        printing.demo(reports, here)
+
+
+def show_progress() -> None:
+    """Print the stages' progress as it comes."""
+    logger = logging.getLogger("repro_assets.progress")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _opener(here: settings_module.Settings) -> Callable[[], SparkSession]:
+    def open_spark() -> Any:
+        from repro_assets.resources.spark_cluster import open_session
+
+        say("starting Spark")
+        return open_session(settings=here)
+
+    return open_spark

@@ -1,0 +1,200 @@
+"""`repro ingest`: published files, or every version in a git clone, into one raw table.
+
+The plan (which publication joins which commit, what is skipped or refused) is `feeds.intake`; here are the order of
+the offers, the lock around history and commits, and the JVM, which is opened when there is something to commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro_assets.errors import BadInput, Outside, ReproError
+from repro_assets.feeds.delta_commit import BatchItem, Outcome, commit_batch
+from repro_assets.feeds.git_history import GitVersion, published_versions, read_blob
+from repro_assets.feeds.history import TableHistory, note_unchanged, read_history, read_on
+from repro_assets.feeds.intake import IngestRecord, Intake, Offer
+from repro_assets.feeds.publication import day_in_name
+from repro_assets.feeds.published_file import read_file
+from repro_assets.feeds.registry import Feed, feed_of
+from repro_assets.resources.raw_tables import raw_table_uri
+from repro_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SCHEMA = "repro-ingest/1"
+LOCK_PATIENCE_SECONDS = 600.0
+
+
+@dataclass
+class IngestResult:
+    """What became of every publication of one call, in order."""
+
+    table: str
+    commits: list[IngestRecord] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document of `repro ingest --json`."""
+        return {"schema": SCHEMA, "table": self.table, "commits": [record.as_dict() for record in self.commits]}
+
+
+class IngestStopped(ReproError):
+    """Ingestion ended at a publication that was refused or could not be committed; those before it stay.
+
+    Attributes:
+        error: Why; its message and exit code are this error's.
+        result: What became of the publications up to it.
+    """
+
+    def __init__(self, error: ReproError, result: IngestResult) -> None:
+        super().__init__(error.what, where=error.where, stored=error.stored, expected=error.expected, fix=error.fix)
+        self.error = error
+        self.exit_code = error.exit_code
+        self.result = result
+
+
+def ingest_files(
+    table: str,
+    files: Sequence[Path],
+    *,
+    settings: Settings,
+    open_spark: Callable[[], SparkSession],
+    report: Callable[[str], None],
+) -> IngestResult:
+    """Ingest published files in the order given.
+
+    Args:
+        table: Name of the raw table.
+        files: Published files; an ISO day in a name is its publication time.
+        settings: Where the lake and the locks are.
+        open_spark: Opens the session; called only when there is something to commit.
+        report: Gets one line per file.
+
+    Raises:
+        BadInput: No such table, or no files.
+        IngestStopped: A file is malformed or stale, or its commit failed; those before it are committed.
+        Outside: Another ingestion of this table does not end.
+    """
+    feed = feed_of(table)
+    if not files:
+        raise BadInput("no files to ingest", where=table, fix=f"`repro ingest {table} FILE…`")
+    offers = [Offer(path.name, day_in_name(path.name), partial(read_file, path)) for path in files]
+    return _ingest(feed, offers, settings, open_spark, report)
+
+
+def ingest_git(
+    table: str,
+    repo: Path,
+    *,
+    settings: Settings,
+    open_spark: Callable[[], SparkSession],
+    report: Callable[[str], None],
+    path: str | None = None,
+    since: str | None = None,
+    skip_refused: bool = False,
+) -> IngestResult:
+    """Ingest every published version of a file from a git clone, in history order.
+
+    Args:
+        table: Name of the raw table.
+        repo: Clone of the publisher's repository, bare or not.
+        settings: Where the lake and the locks are.
+        open_spark: Opens the session; called only when there is something to commit.
+        report: Gets one line per version.
+        path: Path of the file from the repository's top; by default the publisher's own.
+        since: Only versions after this revision.
+        skip_refused: Go on after a malformed or stale version; the records list it.
+
+    Raises:
+        BadInput: No such table, repository, revision or file.
+        IngestStopped: A version is refused, or its commit failed; those before it are committed.
+        Outside: git failed, or another ingestion of this table does not end.
+    """
+    feed = feed_of(table)
+    path = path or feed.git_path
+    if path is None:
+        raise BadInput("this table's publisher has no git repository", where=table, fix="Name the file by --path")
+    offers = [_git_offer(repo, version) for version in published_versions(repo, path, since)]
+    return _ingest(feed, offers, settings, open_spark, report, skip_refused=skip_refused)
+
+
+def _git_offer(repo: Path, version: GitVersion) -> Offer:
+    read = None if version.blob is None else partial(read_blob, repo, version.blob)
+    return Offer(version.source, version.published, read, version.anomalies)
+
+
+def _ingest(
+    feed: Feed,
+    offers: Iterable[Offer],
+    settings: Settings,
+    open_spark: Callable[[], SparkSession],
+    report: Callable[[str], None],
+    *,
+    skip_refused: bool = False,
+) -> IngestResult:
+    with _lock(feed.table, settings, report):
+        store = DeltaStore(feed, raw_table_uri(settings.lake, feed.table), open_spark)
+        intake = Intake(feed, store, report, skip_refused)
+        result = IngestResult(feed.table, intake.records)
+        try:
+            for offer in offers:
+                intake.offer(offer)
+            intake.close()
+        except ReproError as error:
+            raise IngestStopped(error, result) from error
+    return result
+
+
+@contextmanager
+def _lock(table: str, settings: Settings, report: Callable[[str], None]) -> Generator[None]:
+    """One ingestion of a table at a time: its history is read and extended under this lock."""
+    import filelock
+
+    path = settings.var / "locks" / f"ingest-{table}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        report(f"waiting for another ingestion of {table}")
+        try:
+            lock.acquire(timeout=LOCK_PATIENCE_SECONDS)
+        except filelock.Timeout as error:
+            raise Outside("another ingestion does not end", where=path, fix="End it, then try again") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class DeltaStore:
+    """A raw table in the lake, as `feeds.intake` sees it.
+
+    Args:
+        feed: The table's keys and parts.
+        uri: Location of the table.
+        open_spark: Opens the session, on the first commit.
+    """
+
+    def __init__(self, feed: Feed, uri: str, open_spark: Callable[[], SparkSession]) -> None:
+        self._feed = feed
+        self._open_spark = open_spark
+        self._history = read_history(uri)
+
+    def history(self) -> TableHistory:
+        """What the table knows now."""
+        return self._history
+
+    def commit(self, batch: Sequence[BatchItem]) -> Outcome:
+        """Commit a batch and read on; a batch that changes nothing is written down beside the table."""
+        outcome = commit_batch(self._open_spark(), self._feed, self._history, batch)
+        if outcome.version is None:
+            self._history = note_unchanged(self._history, [item.publication for item in batch])
+        else:
+            self._history = read_on(self._history)
+        return outcome

@@ -1,0 +1,117 @@
+"""How results look: tables and lines for people on stderr, one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.settings import Settings
+from repro_assets.verbs.run import RunReport
+from repro_assets.verbs.versions import VersionRow
+
+_SHORT = 12
+_UNBOUNDED = 240
+
+
+def document(content: Mapping[str, Any]) -> None:
+    """Write one JSON document on stdout."""
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def run_document(reports: Sequence[RunReport]) -> dict[str, Any]:
+    """The `run` document."""
+    keys = ("key", "dagster_run_id", "mlflow_run_id", "assets", "metrics", "seconds", "answer")
+    return {"schema": "repro-run/1", "runs": [{key: getattr(report, key) for key in keys} for report in reports]}
+
+
+def versions(rows: Sequence[VersionRow]) -> None:
+    """A line per data version."""
+    if not rows:
+        sys.stderr.write("no data versions: each raw table needs a first publication (`repro ingest`)\n")
+        return
+    table = Table("data version", "committed", "state", "runs", box=None)
+    for row in rows:
+        newest = max((str(entry["timestamp"]) for entry in row.tables.values() if entry["timestamp"]), default="-")
+        table.add_row(row.key, newest, row.state, str(len(row.runs)))
+    _print(table)
+
+
+def runs(reports: Sequence[RunReport], settings: Settings) -> None:
+    """What became of each stage, the metrics, and where to look."""
+    for report in reports:
+        table = Table("asset", "state", "rows", "identity", "output digest", box=None)
+        for name, asset in report.assets.items():
+            rows = " + ".join(f"{count:,}" for count in (asset["rows"] or {}).values()) or "-"
+            table.add_row(name, asset["state"], rows, asset["identity"][:_SHORT], asset["output_digest"][:_SHORT])
+        _print(table)
+        numbers = ("roc_auc", "average_precision", "log_loss", "brier_score")
+        metrics = "  ".join(f"{name} {report.metrics[name]:.4f}" for name in numbers if name in report.metrics)
+        sys.stderr.write(f"{metrics}\nMLflow run {report.mlflow_run_id}  Dagster run {report.dagster_run_id}\n")
+        if report.answer:
+            sys.stderr.write(f"{report.answer}\n")
+    sys.stderr.write(f"lake {settings.lake}; `repro ui` shows the pages\n")
+
+
+def demo(reports: Sequence[RunReport], settings: Settings) -> None:
+    """The demo's closing table."""
+    table = Table("data version", "rows", "fingerprints", "ROC AUC", "MLflow run", title=EXPERIMENT.question, box=None)
+    for report in reports:
+        raw = [report.assets[name] for name in EXPERIMENT.table_names]
+        rows = " + ".join(f"{sum(asset['rows'].values()):,}" for asset in raw)
+        prints = " ".join(asset["output_digest"][:_SHORT] for asset in raw)
+        table.add_row(report.key, rows, prints, f"{report.metrics['roc_auc']:.4f}", report.mlflow_run_id)
+    _print(table)
+    sys.stderr.write(f"{reports[-1].answer}\n")
+    sys.stderr.write(
+        f"Look next: `repro show {reports[-1].key}` for everything that made it, `repro ui` for the pages.\n"
+    )
+    sys.stderr.write(f"Outputs are below {settings.lake}.\n")
+
+
+def shown(content: Mapping[str, Any]) -> None:
+    """A run's manifest, the parts that a person asks for first."""
+    manifest, stages = content["manifest"], content["stages"]
+    sys.stderr.write(f"MLflow run {content['mlflow_run_id']} ({content['status']}), {manifest['data_version']}\n")
+    table = Table("asset", "state", "identity", "output digest", "MLflow run", box=None)
+    for name in manifest["order"]:
+        stage = manifest["stages"][name]
+        table.add_row(
+            name, stage["state"], stage["identity"][:_SHORT], stage["output_digest"][:_SHORT], stage["mlflow_run_id"]
+        )
+    _print(table)
+    _pins(stages[manifest["order"][-1]])
+
+
+def _pins(stage: Mapping[str, Any]) -> None:
+    pins = stage["pins"]
+    table = Table("pin", "declared", box=None)
+    for name, pin in pins["data"].items():
+        rows = f"version {pin['version']}, {pin['rows']:,} rows, fingerprint {pin['fingerprint']}"
+        table.add_row(f"data {name}", f"{rows}, {pin['uri']}")
+    code = pins["code"]
+    state = "edited" if code["dirty"] else "clean"
+    table.add_row("code", f"commit {code['commit']} ({state}), capsule {code['capsule']}")
+    environment = pins["environment"]["declared"]
+    versions_ = f"Python {environment['python_minor']}, Java {environment['java_major']}"
+    table.add_row("environment", f"{environment['name']}, lock {environment['lock_sha256']}, {versions_}")
+    compute = pins["compute"]["declared"]
+    table.add_row("compute", f"{compute['name']}, file {compute['sha256']}")
+    table.add_row("parameters", json.dumps(stage["parameters"], sort_keys=True))
+    table.add_row("metrics", json.dumps(stage["metrics"], sort_keys=True))
+    table.add_row("caveat", stage["caveat"])
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    # Digests and keys are for copying: never cut, whatever the terminal's width.
+    for column in table.columns:
+        column.overflow = "fold"
+    # In a file or a pipe there is no width to fit.
+    width = None if sys.stderr.isatty() else _UNBOUNDED
+    Console(stderr=True, width=width, highlight=False).print(table)

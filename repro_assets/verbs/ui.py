@@ -1,0 +1,170 @@
+"""`repro ui`: Dagster's page (with its daemon) and MLflow's page on loopback, both stopped cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from repro_assets.errors import BadInput, Outside
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.dagster_home import open_instance
+from repro_assets.resources.tracking_store import initialise
+from repro_assets.settings import Settings
+
+_LOOPBACK = "127.0.0.1"
+_PATIENCE_SECONDS = 120.0
+_GRACE_SECONDS = 20.0
+
+
+def commands(settings: Settings, dagster_port: int, mlflow_port: int) -> dict[str, list[str]]:
+    """The processes to start, by the name of their page."""
+    bin_folder = Path(sys.executable).parent
+    return {
+        "Dagster": [str(bin_folder / "dg"), "dev", "--host", _LOOPBACK, "--port", str(dagster_port)],
+        "MLflow": [
+            *(str(bin_folder / "mlflow"), "server", "--host", _LOOPBACK, "--port", str(mlflow_port)),
+            *("--workers", "1", "--backend-store-uri", settings.mlflow_tracking_uri),
+            *("--default-artifact-root", settings.mlflow_artifacts.as_uri()),
+        ],
+    }
+
+
+def serve(settings: Settings, dagster_port: int, mlflow_port: int) -> None:
+    """Start both pages, print their addresses when they answer, wait for Ctrl-C, stop both.
+
+    Raises:
+        BadInput: A port is taken, or both are the same.
+        Outside: A page ended by itself or did not answer in time.
+    """
+    ports = {"Dagster": dagster_port, "MLflow": mlflow_port}
+    if dagster_port == mlflow_port:
+        raise BadInput("both pages have the same port", stored=dagster_port)
+    for name, port in ports.items():
+        _refuse_taken(name, port)
+    open_instance(settings).dispose()
+    initialise(settings, EXPERIMENT.name)
+    environment = {**os.environ, "REPRO_MLFLOW_PAGE": f"http://{_LOOPBACK}:{mlflow_port}"}
+    processes = _start(settings, commands(settings, dagster_port, mlflow_port), environment)
+    restored = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for name, process in processes.items():
+            _wait_until_it_answers(name, process, ports[name], settings)
+            sys.stderr.write(f"{name:8} http://{_LOOPBACK}:{ports[name]}\n")
+        sys.stderr.write("Ctrl-C stops both.\n")
+        _wait(processes, settings)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopping\n")
+    finally:
+        _stop(processes)
+        signal.signal(signal.SIGTERM, restored)
+
+
+def _start(
+    settings: Settings, wanted: Mapping[str, Sequence[str]], environment: Mapping[str, str]
+) -> dict[str, subprocess.Popen[bytes]]:
+    logs = settings.var / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    for name, command in wanted.items():
+        with open(_log(settings, name), "wb") as log:
+            # A group of its own: what the page starts in turn ends with it. SIGINT is restored because a shell that
+            # starts us with `&` has it ignored, and that is inherited.
+            started[name] = subprocess.Popen(
+                command,
+                cwd=settings.project,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                restore_signals=True,
+                preexec_fn=_restore_interrupt,
+            )
+    return started
+
+
+def _restore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _wait_until_it_answers(name: str, process: subprocess.Popen[bytes], port: int, settings: Settings) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        _refuse_ended(name, process, settings)
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex((_LOOPBACK, port)) == 0:
+                return
+        time.sleep(0.2)
+    raise Outside(
+        f"{name}'s page does not answer", where=_log(settings, name), expected=f"within {_PATIENCE_SECONDS:g} s"
+    )
+
+
+def _wait(processes: Mapping[str, subprocess.Popen[bytes]], settings: Settings) -> None:
+    while True:
+        for name, process in processes.items():
+            _refuse_ended(name, process, settings)
+        time.sleep(0.5)
+
+
+def _refuse_ended(name: str, process: subprocess.Popen[bytes], settings: Settings) -> None:
+    if process.poll() is not None:
+        raise Outside(
+            f"{name}'s page ended by itself", where=_log(settings, name), stored=f"exit code {process.returncode}"
+        )
+
+
+def _stop(processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for process in processes.values():
+            _signal_group(process, sent)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for process in processes.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue
+        if not any(_group_lives(process) for process in processes.values()):
+            return
+
+
+def _signal_group(process: subprocess.Popen[bytes], sent: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, sent)
+    except ProcessLookupError:
+        return
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _refuse_taken(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except (OSError, OverflowError) as error:
+            option = f"--{name.lower()}-port"
+            raise BadInput(
+                f"{name}'s port can't be used", stored=f"{port}: {error}", fix=f"Choose another by {option}"
+            ) from error
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return settings.var / "logs" / f"{name.lower()}.log"
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

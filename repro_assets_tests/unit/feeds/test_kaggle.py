@@ -1,0 +1,128 @@
+"""Kaggle's job-change files: what is read, and what is refused with row and column."""
+
+from __future__ import annotations
+
+import pytest
+
+from repro_assets.errors import MalformedFeed
+from repro_assets.feeds.kaggle import COLUMNS, parse_jobs
+
+PERSON = {
+    "enrollee_id": "8949",
+    "city": "city_103",
+    "city_development_index": "0.92",
+    "gender": "Male",
+    "relevent_experience": "Has relevent experience",
+    "enrolled_university": "no_enrollment",
+    "education_level": "Graduate",
+    "major_discipline": "STEM",
+    "experience": ">20",
+    "company_size": "10/49",
+    "company_type": "",
+    "last_new_job": "1",
+    "training_hours": "36",
+    "target": "1.0",
+}
+
+
+def labelled(*changes: dict[str, str]) -> bytes:
+    rows = [",".join({**PERSON, **change}.values()) for change in changes or ({},)]
+    return "\n".join([",".join(PERSON), *rows, ""]).encode()
+
+
+def unlabelled() -> bytes:
+    return "\n".join([",".join(COLUMNS), ",".join(PERSON[column] for column in COLUMNS), ""]).encode()
+
+
+def test_a_labelled_row_is_read_as_published() -> None:
+    assert parse_jobs("aug_train.csv", labelled()).rows.to_pylist() == [
+        {
+            **PERSON,
+            "enrollee_id": 8949,
+            "city_development_index": 0.92,
+            "company_type": None,
+            "training_hours": 36,
+            "target": 1,
+            "labelled": True,
+        }
+    ]
+
+
+def test_an_unlabelled_row_has_no_target() -> None:
+    row = parse_jobs("aug_test.csv", unlabelled()).rows.to_pylist()[0]
+    assert (row["target"], row["labelled"]) == (None, False)
+
+
+def test_both_files_have_the_same_columns_and_types() -> None:
+    assert parse_jobs("a", labelled()).rows.schema == parse_jobs("b", unlabelled()).rows.schema
+
+
+def test_the_part_is_known_by_the_target_column() -> None:
+    assert (parse_jobs("a", labelled()).part, parse_jobs("b", unlabelled()).part) == ("labelled", "unlabelled")
+
+
+def test_every_row_knows_its_line() -> None:
+    assert parse_jobs("a", labelled({}, {"enrollee_id": "1"})).lines == (2, 3)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.0", 0), ("1.0", 1), ("0", 0), ("1", 1)])
+def test_a_label_is_zero_or_one(text: str, value: int) -> None:
+    assert parse_jobs("a", labelled({"target": text})).rows["target"].to_pylist() == [value]
+
+
+def test_the_index_keeps_every_bit() -> None:
+    rows = parse_jobs("a", labelled({"city_development_index": "0.8270000000000001"})).rows
+    assert rows["city_development_index"].to_pylist() == [0.8270000000000001]
+
+
+@pytest.mark.parametrize("value", ["<10", "10/49", "50-99", "1000-4999", "10000+", "never", ">4", "<1", "Marketing"])
+def test_values_are_not_checked_against_a_vocabulary(value: str) -> None:
+    assert parse_jobs("a", labelled({"company_size": value})).rows["company_size"].to_pylist() == [value]
+
+
+@pytest.mark.parametrize(
+    "value", ["Oct-49", "oct-49", "1-Apr", "Apr-01", "01/10/1949", "1949-10-01 00:00:00", "#NAME?", "####"]
+)
+def test_a_value_spoilt_by_a_spreadsheet_is_refused(value: str) -> None:
+    with pytest.raises(MalformedFeed, match=rf"spreadsheet.*\[aug_train.csv, row 3, column company_size\].*{value}"):
+        parse_jobs("aug_train.csv", labelled({}, {"enrollee_id": "2", "company_size": value}))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        pytest.param("enrollee_id", "", id="blank key"),
+        pytest.param("enrollee_id", "x1", id="key of letters"),
+        pytest.param("city", "", id="blank city"),
+        pytest.param("city_development_index", "", id="blank index"),
+        pytest.param("city_development_index", "nan", id="index that is no number"),
+        pytest.param("city_development_index", "1e999", id="endless index"),
+        pytest.param("city_development_index", "0,92", id="decimal comma makes a cell too many"),
+        pytest.param("training_hours", "", id="blank hours"),
+        pytest.param("training_hours", "1.5", id="fractional hours"),
+        pytest.param("target", "", id="blank label"),
+        pytest.param("target", "2.0", id="another label"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_row_and_column(column: str, value: str) -> None:
+    where = "column number 15" if "," in value else f"column {column}"
+    with pytest.raises(MalformedFeed, match=rf"\[aug_train.csv, row 2, {where}\]"):
+        parse_jobs("aug_train.csv", labelled({column: value}))
+
+
+def test_a_person_twice_is_refused_with_both_rows() -> None:
+    with pytest.raises(MalformedFeed, match=r"row 3, column enrollee_id.*8949.*row 2"):
+        parse_jobs("aug_train.csv", labelled({}, {}))
+
+
+@pytest.mark.parametrize("column", ["enrollee_id", "company_size", "training_hours"])
+def test_a_missing_column_is_refused_by_its_name(column: str) -> None:
+    content = labelled().replace(f"{column},".encode(), b"", 1)
+    with pytest.raises(MalformedFeed, match=f"missing.*row 1, column {column}"):
+        parse_jobs("aug_train.csv", content)
+
+
+def test_an_unknown_column_is_refused_by_its_name() -> None:
+    content = labelled().replace(b"gender", b"sex", 1)
+    with pytest.raises(MalformedFeed, match=r"unknown column.*row 1, column sex"):
+        parse_jobs("aug_train.csv", content)

@@ -1,0 +1,85 @@
+"""Each rule finds its secret, and neither this project nor ordinary text trips one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from repro_assets.pins.secret_rules import RULES, find_secret
+
+PROJECT = Path(__file__).parents[3]
+
+# Put together here, so that these very lines don't stop a capture.
+SECRETS = {
+    "PEM key": "-----BEGIN " + "PRIVATE KEY-----",
+    "RSA key": "-----BEGIN " + "RSA PRIVATE KEY-----",
+    "SSH key": "-----BEGIN " + "OPENSSH PRIVATE KEY-----",
+    "PGP key": "-----BEGIN " + "PGP PRIVATE KEY BLOCK-----",
+    "service account": '{"private_key": "-----BEGIN ' + 'PRIVATE KEY-----\\nMII"}',
+    "AWS": "AKIA" + "Q3EGRIFZ2ABCDEFG",
+    "AWS, temporary": "key = ASIA" + "Q3EGRIFZ2ABCDEFG;",
+    "Azure": "AccountKey=" + "Ab1/" * 21 + "==",
+    "Google": "AIza" + "Sy0_-" * 7,
+    "Databricks": "dapi" + "0123456789abcdef" * 2,
+    "GitHub": "ghp_" + "aB3d" * 9,
+    "GitHub, fine-grained": "github_pat_" + "aB3d_" * 8,
+    "GitLab": "glpat-" + "aB3d-" * 4,
+    "Hugging Face": "hf_" + "aB" * 17,
+    "Kaggle": '{"username": "me", "key"' + ': "0123456789abcdef0123456789abcdef"}',
+    "package index": "pypi-" + "AgEI" + "cHlwaS5vcmc" * 5,
+    "Slack": "xoxb-" + "1234567890-" * 2,
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
+def test_a_secret_is_found_with_its_line(secret):
+    found = find_secret(f"first\nsecond {secret} more\n".encode())
+
+    assert found is not None
+    assert found.line == 2
+
+
+def test_every_rule_has_a_secret_that_it_finds():
+    found = {find_secret(secret.encode()).rule for secret in SECRETS.values()}
+
+    assert found == {rule.name for rule in RULES}
+
+
+def test_what_is_found_never_carries_the_secret_itself():
+    secret = SECRETS["GitHub"]
+
+    assert secret not in repr(find_secret(secret.encode()))
+
+
+def test_a_secret_in_utf_16_is_found():
+    assert find_secret(f"line\n{SECRETS['AWS']}".encode("utf-16")).line == 2
+
+
+def test_a_secret_between_other_bytes_is_found():
+    assert find_secret(b"\x00\xff\n" + SECRETS["RSA key"].encode() + b"\x00") is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-----BEGIN " + "PUBLIC KEY-----",
+        "-----BEGIN " + "CERTIFICATE-----",
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "XAKIA" + "Q3EGRIFZ2ABCDEFGH",
+        "dapi" + "0123",
+        "ghp_" + "short",
+        "hf_hub_download(" + "repo_id)",
+        '{"key": "0123456789abcdef0123456789abcdef"}',
+        "sha256:" + "0123456789abcdef" * 4,
+    ],
+)
+def test_text_that_is_no_secret_passes(text):
+    assert find_secret(text.encode()) is None
+
+
+def test_no_source_of_this_project_looks_like_a_secret():
+    sources = [*(PROJECT / "repro_assets").rglob("*.py"), *(PROJECT / "repro_assets_tests").rglob("*.py")]
+
+    assert [path.name for path in sources if find_secret(path.read_bytes())] == []

@@ -1,0 +1,489 @@
+"""Whatever state a source tree is in, the capsule holds exactly the files as they stand, or capture refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from repro_assets.errors import CapsuleRefused, DataDamaged
+from repro_assets.resources import source_tree
+from repro_assets.resources.capsule_store import capsule_path, read_files, unpack
+from repro_assets.resources.source_tree import IGNORED_AT_TOP, IGNORED_NAMES, capture
+from repro_assets_tests.unit.resources.test_installed_packages import install
+
+PROJECT = Path(__file__).parents[3]
+IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "protocol.file.allow=always"]
+FILES = {"pyproject.toml": "[project]\n", "p/a.py": "a = 1\n", "p/b.py": "b = 1\n", ".gitignore": "/var/\n*.log\n"}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    # Around a temporary folder there may be any repository.
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *IDENTITY, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(folder: Path, message: str = "a commit") -> str:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A project without git."""
+    return write(tmp_path / "plain", FILES)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A project with one commit on branch `main`."""
+    folder = write(tmp_path / "repository", FILES)
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "capsules"
+
+
+def captured(project: Path, store: Path) -> dict[str, str]:
+    """Digest per path of what a capture holds."""
+    pin = capture(project, store)
+    return read_files(capsule_path(store, pin.capsule), pin.capsule)
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_clean_repository_is_pinned_with_commit_branch_and_capsule(repository, store):
+    pin = capture(repository, store)
+
+    assert (pin.commit, pin.branch, pin.remote) == (git(repository, "rev-parse", "HEAD"), "main", None)
+    assert not pin.dirty
+    assert (pin.files, pin.bytes) == (4, sum(map(len, FILES.values())))
+    assert read_files(capsule_path(store, pin.capsule), pin.capsule) == {p: sha256(t) for p, t in FILES.items()}
+
+
+def test_the_same_files_give_the_same_capsule_with_and_without_git(repository, plain, store):
+    assert capture(repository, store).capsule == capture(plain, store).capsule
+
+
+def test_time_and_umask_of_the_files_do_not_matter(repository, store):
+    before = capture(repository, store).capsule
+    os.utime(repository / "p/a.py", (1, 1))
+    (repository / "p/b.py").chmod(0o600)
+
+    assert capture(repository, store).capsule == before
+
+
+def test_modified_and_untracked_files_are_in_it_and_ignored_ones_are_not(repository, store):
+    write(repository, {"p/a.py": "a = 2\n", "p/new.py": "", "x.log": "", "var/lake": ""})
+
+    found = captured(repository, store)
+
+    assert found["p/a.py"] == sha256("a = 2\n")
+    assert set(found) == {*FILES, "p/new.py"}
+    assert capture(repository, store).dirty
+
+
+def test_of_a_file_staged_and_then_edited_the_text_on_disk_counts(repository, store):
+    write(repository, {"p/a.py": "staged\n"})
+    git(repository, "add", "p/a.py")
+    write(repository, {"p/a.py": "edited\n"})
+
+    assert captured(repository, store)["p/a.py"] == sha256("edited\n")
+
+
+def test_a_deleted_file_is_left_out(repository, store):
+    (repository / "p/b.py").unlink()
+
+    pin = capture(repository, store)
+
+    assert "p/b.py" not in read_files(capsule_path(store, pin.capsule), pin.capsule)
+    assert pin.dirty
+
+
+def test_an_edit_that_git_was_told_to_overlook_is_in_the_capsule(repository, store):
+    git(repository, "update-index", "--assume-unchanged", "p/a.py")
+    write(repository, {"p/a.py": "edited\n"})
+
+    assert captured(repository, store)["p/a.py"] == sha256("edited\n")
+
+
+def test_a_detached_head_has_a_commit_and_no_branch(repository, store):
+    git(repository, "checkout", "-q", "--detach")
+
+    pin = capture(repository, store)
+
+    assert (pin.commit, pin.branch) == (git(repository, "rev-parse", "HEAD"), None)
+
+
+def test_a_repository_without_commits_has_no_commit(plain, store):
+    git(plain, "init", "-q", "-b", "main")
+
+    pin = capture(plain, store)
+
+    assert (pin.commit, pin.branch, pin.dirty, pin.files) == (None, "main", True, 4)
+
+
+def test_a_linked_worktree_is_captured_like_the_repository(repository, store, tmp_path):
+    git(repository, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
+
+    pin, original = capture(tmp_path / "linked", store), capture(repository, store)
+
+    assert (pin.commit, pin.branch, pin.capsule) == (original.commit, "other", original.capsule)
+
+
+def test_files_of_submodules_are_in_it_changed_and_untracked_ones_too(repository, store, tmp_path):
+    library = write(tmp_path / "library", {"lib.py": "1\n", "kept.py": "1\n"})
+    git(library, "init", "-q")
+    commit(library)
+    git(repository, "submodule", "add", "-q", str(library), "vendor/library")
+    commit(repository)
+    write(repository / "vendor/library", {"lib.py": "2\n", "new.py": ""})
+
+    pin = capture(repository, store)
+    found = read_files(capsule_path(store, pin.capsule), pin.capsule)
+
+    assert found["vendor/library/lib.py"] == sha256("2\n")
+    assert {"vendor/library/kept.py", "vendor/library/new.py", ".gitmodules"} <= set(found)
+    assert not [path for path in found if ".git/" in path or path.endswith("/.git")]
+    assert pin.dirty
+
+
+def test_a_repository_inside_that_git_does_not_track_is_captured_too(repository, store):
+    inner = write(repository / "inner", {"a.py": "1\n"})
+    git(inner, "init", "-q")
+
+    assert captured(repository, store)["inner/a.py"] == sha256("1\n")
+
+
+def test_of_a_project_in_a_folder_of_a_repository_only_that_folder_is_captured(tmp_path, store):
+    whole = write(tmp_path / "whole", {"elsewhere.py": "1\n", "project/pyproject.toml": "", "project/a.py": "2\n"})
+    git(whole, "init", "-q", "-b", "main")
+    commit(whole)
+    write(whole, {"elsewhere.py": "edited\n"})
+
+    pin = capture(whole / "project", store)
+
+    assert set(read_files(capsule_path(store, pin.capsule), pin.capsule)) == {"pyproject.toml", "a.py"}
+    assert not pin.dirty
+
+
+def test_a_project_that_the_repository_around_it_ignores_has_no_history(repository, store):
+    unpacked = write(repository / "var/scratch", {"pyproject.toml": "", "a.py": ""})
+
+    pin = capture(unpacked, store)
+
+    assert (pin.commit, pin.branch, pin.dirty, pin.files) == (None, None, False, 2)
+
+
+def test_variables_that_git_sets_in_a_hook_do_not_redirect_the_capture(repository, store, tmp_path, monkeypatch):
+    other = write(tmp_path / "other", {"x": ""})
+    git(other, "init", "-q")
+    expected = capture(repository, store)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+
+    assert capture(repository, store) == expected
+
+
+ODD_NAMES = [
+    "new\nline.py",
+    "tab\tand 'quotes' \"both\".py",
+    "-leading-dash",
+    " spaces ",
+    "größe.py",
+    "back\\slash",
+    "*[?]",
+    "very-" + "long-" * 40,
+    "caf\udce9 in latin-1",
+]
+
+
+@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
+def test_files_of_odd_names_are_captured_and_come_back(plain, store, tmp_path, with_git):
+    for name in ODD_NAMES:
+        (plain / "odd").mkdir(exist_ok=True)
+        (plain / "odd" / name).write_text(ascii(name))
+    if with_git:
+        git(plain, "init", "-q")
+
+    pin = capture(plain, store)
+    unpack(capsule_path(store, pin.capsule), pin.capsule, tmp_path / "target")
+
+    found = {name: (tmp_path / "target/odd" / name).read_text() for name in os.listdir(tmp_path / "target/odd")}
+    assert found == {name: ascii(name) for name in ODD_NAMES}
+
+
+def test_an_unpacked_capsule_captured_again_is_the_same_capsule(repository, store, tmp_path):
+    (repository / "p/run.sh").write_text("#!/bin/sh\n")
+    (repository / "p/run.sh").chmod(0o755)
+    (repository / "p/link").symlink_to("a.py")
+    pin = capture(repository, store)
+
+    unpack(capsule_path(store, pin.capsule), pin.capsule, tmp_path / "target")
+
+    assert capture(tmp_path / "target", store).capsule == pin.capsule
+
+
+def test_the_remote_is_pinned_without_credentials(repository, store):
+    git(repository, "remote", "add", "other", "https://elsewhere.example.org/x.git")
+    git(repository, "remote", "add", "origin", "https://user:password@example.org/x.git?token=abc")
+
+    assert capture(repository, store).remote == "https://example.org/x.git"
+
+
+def test_without_git_installed_the_tree_is_captured_without_history(repository, store, monkeypatch):
+    with_git = capture(repository, store).capsule
+    monkeypatch.setenv("PATH", "")
+
+    pin = capture(repository, store)
+
+    assert (pin.commit, pin.capsule) == (None, with_git)
+
+
+def test_a_repository_that_git_refuses_to_read_is_refused_with_its_words(repository, store):
+    (repository / ".git/config").write_text("[core\n")
+
+    with pytest.raises(CapsuleRefused, match="bad config"):
+        capture(repository, store)
+
+
+def test_without_git_what_a_project_makes_by_itself_is_left_out(plain, store):
+    write(plain, {"var/x": "", ".venv/x": "", "p/__pycache__/a.pyc": "", ".env": "", "p/var/kept.py": ""})
+
+    assert set(captured(plain, store)) == {*FILES, "p/var/kept.py"}
+
+
+def test_without_git_everything_is_left_out_that_this_project_ignores():
+    rules = [line for line in (PROJECT / ".gitignore").read_text().splitlines() if line and not line.startswith("#")]
+
+    at_top = {rule.strip("/") for rule in rules if rule.startswith("/")}
+    anywhere = {rule.strip("/") for rule in rules if not rule.startswith("/")}
+    assert at_top <= IGNORED_AT_TOP
+    assert anywhere <= IGNORED_NAMES
+
+
+@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
+def test_a_store_inside_the_project_is_not_part_of_it(plain, with_git):
+    if with_git:
+        git(plain, "init", "-q")
+
+    first = capture(plain, plain / "kept/capsules")
+
+    assert capture(plain, plain / "kept/capsules") == first
+
+
+def test_a_tree_over_the_limit_is_refused_with_its_largest_files_and_the_rule(repository, store):
+    write(repository, {"data/[large].csv": "x" * 5000, "data/second.csv": "x" * 3000})
+
+    with pytest.raises(CapsuleRefused) as refused:
+        capture(repository, store, limit_bytes=6000)
+
+    message = str(refused.value)
+    assert message.index("large].csv (5,000 bytes)") < message.index("second.csv (3,000 bytes)")
+    assert r"`/data/\[large].csv`" in message
+    assert "git rm" not in message
+    assert not store.exists()
+
+
+def test_of_a_tracked_file_over_the_limit_it_is_said_how_to_untrack_it(repository, store):
+    write(repository, {"large.csv": "x" * 5000})
+    commit(repository)
+
+    with pytest.raises(CapsuleRefused, match="git rm --cached"):
+        capture(repository, store, limit_bytes=4000)
+
+
+def test_a_tree_of_exactly_the_limit_is_captured(plain, store):
+    assert capture(plain, store, limit_bytes=sum(map(len, FILES.values()))).files == 4
+
+
+@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
+def test_a_secret_stops_the_capture_with_name_and_line_and_nothing_is_stored(plain, store, with_git):
+    if with_git:
+        git(plain, "init", "-q")
+    write(plain, {"p/keys.py": "x = 1\nkey = '''-----BEGIN " + "RSA PRIVATE KEY-----'''\n"})
+
+    with pytest.raises(CapsuleRefused, match=r"p/keys\.py:2.*private key"):
+        capture(plain, store)
+    assert not store.exists()
+
+
+def test_a_secret_in_an_ignored_file_does_not_matter(repository, store):
+    write(repository, {"x.log": "-----BEGIN " + "RSA PRIVATE KEY-----"})
+
+    assert capture(repository, store).files == 4
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize(("make", "name"), [(make_fifo, "FIFO"), (make_socket, "socket")], ids=["FIFO", "socket"])
+def test_what_is_neither_file_nor_link_is_refused(plain, store, make, name, monkeypatch):
+    # The path of a socket may be no longer than about 100 bytes.
+    monkeypatch.chdir(plain)
+    make(Path("odd"))
+
+    with pytest.raises(CapsuleRefused, match=f"odd.*{name}"):
+        capture(plain, store)
+
+
+def test_a_tracked_file_that_became_a_fifo_is_refused(repository, store):
+    (repository / "p/a.py").unlink()
+    os.mkfifo(repository / "p/a.py")
+
+    with pytest.raises(CapsuleRefused, match="FIFO"):
+        capture(repository, store)
+
+
+@pytest.mark.parametrize("target", ["/etc/hosts", "../outside", "p/../../outside"])
+def test_a_link_that_leads_outside_is_refused_with_its_name(repository, store, target):
+    (repository / "leaving").symlink_to(target)
+
+    with pytest.raises(CapsuleRefused, match="leaving"):
+        capture(repository, store)
+
+
+@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
+def test_a_link_to_a_folder_inside_is_kept_as_a_link(plain, store, tmp_path, with_git):
+    (plain / "alias").symlink_to("p")
+    if with_git:
+        git(plain, "init", "-q")
+
+    pin = capture(plain, store)
+    unpack(capsule_path(store, pin.capsule), pin.capsule, tmp_path / "target")
+
+    assert os.readlink(tmp_path / "target/alias") == "p"
+    assert pin.files == 5
+
+
+def test_tracked_files_behind_a_folder_that_became_a_link_are_gone(repository, store):
+    shutil.move(repository / "p", repository / "q")
+    (repository / "p").symlink_to("q")
+
+    assert set(captured(repository, store)) == {".gitignore", "p", "pyproject.toml", "q/a.py", "q/b.py"}
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_its_name(plain, store, monkeypatch):
+    real = os.open
+
+    def forbidding(path, flags, *more, **named):
+        if os.fsencode(path).endswith(b"b.py"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(source_tree.os, "open", forbidding)
+
+    with pytest.raises(CapsuleRefused, match=r"p/b\.py.*Permission denied"):
+        capture(plain, store)
+
+
+def disturb(monkeypatch, change, times: int) -> None:
+    """Change the tree right after a file was read, the first `times` times."""
+    real, done = source_tree._read, []
+
+    def reading(where: bytes, size: int) -> bytes:
+        content = real(where, size)
+        if where.endswith(b"a.py") and len(done) < times:
+            done.append(where)
+            change(len(done))
+        return content
+
+    monkeypatch.setattr(source_tree, "_read", reading)
+
+
+CHANGES = {
+    "edited": lambda folder, count: (folder / "p/a.py").write_text(f"a = {count + 1}\n"),
+    "another one edited": lambda folder, count: (folder / "p/b.py").write_text("longer\n" * count),
+    "one made": lambda folder, count: (folder / f"p/new{count}.py").write_text(""),
+    "one removed": lambda folder, count: (folder / "p/b.py").unlink(missing_ok=True),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_tree_that_changes_while_it_is_read_is_read_again(repository, store, monkeypatch, change):
+    disturb(monkeypatch, lambda count: change(repository, count), times=1)
+
+    found = captured(repository, store)
+
+    on_disk = [path for path in repository.rglob("*") if path.is_file() and ".git" not in path.parts]
+    expected = {str(path.relative_to(repository)): sha256(path.read_text()) for path in on_disk}
+    assert found == expected
+
+
+def test_a_tree_that_never_stops_changing_is_refused_with_the_file(repository, store, monkeypatch):
+    disturb(monkeypatch, lambda count: CHANGES["another one edited"](repository, count), times=99)
+
+    with pytest.raises(CapsuleRefused, match=r"keeps changing.*p/b\.py"):
+        capture(repository, store)
+
+
+def test_a_damaged_capsule_in_the_store_is_found_at_the_next_capture(repository, store):
+    pin = capture(repository, store)
+    capsule_path(store, pin.capsule).write_bytes(b"damaged")
+
+    with pytest.raises(DataDamaged, match=pin.capsule):
+        capture(repository, store)
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder of packages that holds this project's wheel and another package."""
+    folder = tmp_path / "lib/python/site-packages"
+    info = "repro_assets-1.0.dist-info"
+    files = {"repro_assets/a.py": b"1", "../../../bin/repro": b"#!x", f"{info}/INSTALLER": b"pip"}
+    install(folder, "repro_assets", files)
+    install(folder, "other", {"other/b.py": b"2"})
+    return folder
+
+
+def test_from_an_installed_wheel_its_recorded_files_are_captured(site, store):
+    pin = capture(site, store)
+
+    assert set(read_files(capsule_path(store, pin.capsule), pin.capsule)) == {"repro_assets/a.py"}
+    assert (pin.commit, pin.branch, pin.remote, pin.dirty) == (None, None, None, False)
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_a_wheel_changed_after_it_was_installed_is_dirty(site, store, change):
+    path = site / "repro_assets/a.py"
+    path.unlink() if change == "removed" else path.write_text("edited")
+
+    assert capture(site, store).dirty
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path, store):
+    with pytest.raises(CapsuleRefused, match=r"pyproject\.toml"):
+        capture(tmp_path, store)

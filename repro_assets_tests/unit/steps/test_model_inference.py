@@ -1,0 +1,68 @@
+"""Predictions: of whom, in which order, with which columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from repro_assets.errors import BadInput
+from repro_assets.steps.model_fit import FittedModels, fit
+from repro_assets.steps.model_inference import PREDICTION_SCHEMA, predict
+from repro_assets.steps.model_params import ModelParams
+from repro_assets_tests.unit.steps.feature_table import feature_table, shuffled
+
+
+@pytest.fixture(scope="module")
+def models() -> FittedModels:
+    return fit(feature_table(), ModelParams("logistic_regression"))
+
+
+def test_only_people_whom_no_estimator_has_seen_are_predicted(models: FittedModels) -> None:
+    features = feature_table()
+
+    unseen = features.filter(pc.field("part") != "train")
+
+    assert predict(models, features)["enrollee_id"].to_pylist() == unseen["enrollee_id"].to_pylist()
+
+
+def test_rows_come_in_order_of_their_key(models: FittedModels) -> None:
+    assert predict(models, shuffled(feature_table())) == predict(models, feature_table())
+
+
+def test_columns_are_those_of_the_schema(models: FittedModels) -> None:
+    schema = predict(models, feature_table()).schema
+
+    assert dict(zip(schema.names, map(str, schema.types), strict=True)) == PREDICTION_SCHEMA
+
+
+def test_unlabelled_people_have_no_target(models: FittedModels) -> None:
+    predictions = predict(models, feature_table())
+
+    unlabelled = predictions.filter(pc.field("part") == "unlabelled")
+
+    assert unlabelled["target"].null_count == unlabelled.num_rows > 0
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.0, {1}), (1.0, {0}), (0.5, {0, 1})])
+def test_predicted_is_one_from_the_threshold_on(models: FittedModels, threshold: float, expected: set[int]) -> None:
+    predictions = predict(FittedModels(models.full, models.without_cases, threshold), feature_table())
+
+    assert set(predictions["predicted"].to_pylist()) == expected
+    assert predictions["predicted"].to_pylist() == [
+        int(probability >= threshold) for probability in predictions["probability"].to_pylist()
+    ]
+
+
+def test_a_category_that_train_never_had_is_no_obstacle(models: FittedModels) -> None:
+    features = feature_table()
+    unknown = features.set_column(
+        features.column_names.index("gender"), "gender", pa.array(["new"] * features.num_rows)
+    )
+
+    assert predict(models, unknown)["probability"].null_count == 0
+
+
+def test_nobody_to_predict_is_refused(models: FittedModels) -> None:
+    with pytest.raises(BadInput, match="nobody to predict"):
+        predict(models, feature_table().filter(pc.field("part") == "train"))

@@ -1,0 +1,296 @@
+"""Which publications go into which commit, without a JVM."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import pytest
+
+from repro_assets.errors import BadInput, MalformedFeed, Outside, ReproError, StalePublication
+from repro_assets.feeds.delta_commit import BatchItem, Outcome
+from repro_assets.feeds.difference import Counts
+from repro_assets.feeds.history import Recorded, TableHistory
+from repro_assets.feeds.intake import Intake, Offer
+from repro_assets.feeds.jhu import LEADING_COLUMNS
+from repro_assets.feeds.kaggle import COLUMNS
+from repro_assets.feeds.publication import Anomaly, to_user_metadata
+from repro_assets.feeds.published_file import open_published
+from repro_assets.feeds.registry import FEEDS
+from repro_assets.settings import Settings
+from repro_assets.verbs import ingest
+from repro_assets.verbs.ingest import IngestStopped, ingest_files, ingest_git
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def cases(count: int, uid: object = 1) -> bytes:
+    labels = "," * (len(LEADING_COLUMNS) - 1)
+    return f"{','.join(LEADING_COLUMNS)},6/10/20\n{uid}{labels},{count}\n".encode()
+
+
+def jobs(*people: int, labelled: bool, hours: int = 1) -> bytes:
+    header = ",".join(COLUMNS) + (",target" if labelled else "")
+    rows = [f"{person},city_1,0.5,,,,,,,,,,{hours}" + (",1.0" if labelled else "") for person in people]
+    return "\n".join([header, *rows, ""]).encode()
+
+
+MALFORMED = cases(1, uid="x")
+
+
+class FakeStore:
+    """Remembers batches as commits; refuses or ignores what it is told to."""
+
+    def __init__(self, *, unchanged: str = "", failing: str = "", error: ReproError | None = None) -> None:
+        self.batches: list[list[str]] = []
+        self._history = TableHistory("memory://table")
+        self._unchanged = unchanged
+        self._failing = failing
+        self._error = error or MalformedFeed("refused by the table")
+
+    def history(self) -> TableHistory:
+        return self._history
+
+    def commit(self, batch: Sequence[BatchItem]) -> Outcome:
+        sources = [item.publication.source for item in batch]
+        if self._failing in sources:
+            raise self._error
+        version = None if self._unchanged in sources else len(self.batches)
+        self.batches += [] if version is None else [sources]
+        found = tuple(Recorded(item.publication, version) for item in batch)
+        self._history = dataclasses.replace(self._history, version=version, recorded=self._history.recorded + found)
+        return Outcome(version, {item.feed.part: Counts(item.feed.rows.num_rows) for item in batch})
+
+
+def offer(source: str, content: bytes, published: str | None = None) -> Offer:
+    return Offer(source, published, lambda: content)
+
+
+def take(store: FakeStore, offers: Sequence[Offer], table: str = "covid_cases", skip_refused: bool = False) -> Intake:
+    intake = Intake(FEEDS[table], store, lambda line: None, skip_refused)
+    for item in offers:
+        intake.offer(item)
+    intake.close()
+    return intake
+
+
+def states(intake: Intake) -> list[tuple[str, str, int | None]]:
+    return [(record.source, record.state, record.version) for record in intake.records]
+
+
+def test_each_publication_of_a_whole_table_is_a_commit() -> None:
+    store = FakeStore()
+    take(store, [offer("a", cases(1)), offer("b", cases(2))])
+    assert store.batches == [["a"], ["b"]]
+
+
+def test_both_parts_in_one_call_are_one_commit() -> None:
+    store = FakeStore()
+    intake = take(store, [offer("a", jobs(1, 2, labelled=True)), offer("b", jobs(3, labelled=False))], "job_changes")
+    assert store.batches == [["a", "b"]]
+    assert [(record.version, record.counts.inserted) for record in intake.records] == [(0, 2), (0, 1)]
+
+
+def test_two_files_of_one_part_are_two_commits_in_order() -> None:
+    store = FakeStore()
+    offers = [
+        offer("a", jobs(1, labelled=True)),
+        offer("b", jobs(1, labelled=True, hours=2)),
+        offer("c", jobs(3, labelled=False)),
+    ]
+    take(store, offers, "job_changes")
+    assert store.batches == [["a"], ["b", "c"]]
+
+
+def test_a_person_in_both_files_is_refused_and_the_first_file_stays() -> None:
+    store = FakeStore()
+    offers = [offer("a", jobs(1, 2, labelled=True)), offer("b", jobs(3, 2, labelled=False))]
+    with pytest.raises(MalformedFeed, match=r"already stands in a \[b, row 3, column enrollee_id\]: stored 2"):
+        take(store, offers, "job_changes")
+    assert store.batches == [["a"]]
+
+
+def test_the_same_content_twice_in_one_call_is_skipped() -> None:
+    intake = take(FakeStore(), [offer("a", cases(1)), offer("b", cases(1))])
+    assert states(intake) == [("a", "committed", 0), ("b", "skipped", 0)]
+
+
+def test_an_earlier_content_at_a_later_time_is_a_commit_of_its_own() -> None:
+    store = FakeStore()
+    days = ("2020-06-11", "2020-06-12", "2020-06-13")
+    take(store, [offer(day, cases(count), day) for day, count in zip(days, (1, 2, 1), strict=True)])
+    assert len(store.batches) == 3
+
+
+def test_a_publication_without_a_change_is_said_and_known_from_then_on() -> None:
+    store = FakeStore(unchanged="b")
+    intake = take(store, [offer("a", cases(1)), offer("b", cases(2)), offer("b again", cases(2))])
+    assert states(intake) == [("a", "committed", 0), ("b", "unchanged", None), ("b again", "skipped", None)]
+
+
+def test_a_stale_publication_is_refused_and_those_before_it_stay() -> None:
+    store = FakeStore()
+    with pytest.raises(StalePublication, match=r"2020-06-11.*not before 2020-06-12"):
+        take(store, [offer("a", cases(1), "2020-06-12"), offer("b", cases(2), "2020-06-11"), offer("c", cases(3))])
+    assert store.batches == [["a"]]
+
+
+def test_parts_are_not_stale_to_each_other() -> None:
+    store = FakeStore()
+    first, second = offer("a", jobs(1, labelled=True), "2020-12-07"), offer("b", jobs(2, labelled=False), "2020-12-01")
+    take(store, [first, second], "job_changes")
+    assert store.batches == [["a", "b"]]
+
+
+def test_those_before_a_malformed_file_stay_and_those_after_are_not_tried() -> None:
+    store = FakeStore()
+    with pytest.raises(MalformedFeed, match="bad, row 2, column UID"):
+        take(store, [offer("a", cases(1)), offer("bad", MALFORMED), offer("c", cases(3))])
+    assert store.batches == [["a"]]
+
+
+def test_refused_versions_can_be_skipped_and_are_listed() -> None:
+    offers = [
+        offer("a", cases(1), "2020-06-12"),
+        offer("bad", MALFORMED),
+        offer("old", cases(9), "2020-06-01"),
+        offer("c", cases(3)),
+    ]
+    intake = take(FakeStore(), offers, skip_refused=True)
+    assert {record.source: (record.state, record.version) for record in intake.records} == {
+        "a": ("committed", 0),
+        "bad": ("refused", None),
+        "old": ("refused", None),
+        "c": ("committed", 1),
+    }
+
+
+def test_a_commit_that_is_refused_can_be_skipped_without_losing_the_next() -> None:
+    store = FakeStore(failing="b")
+    take(store, [offer(name, cases(count)) for count, name in enumerate("abc")], skip_refused=True)
+    assert store.batches == [["a"], ["c"]]
+
+
+def test_a_commit_that_fails_is_never_skipped() -> None:
+    store = FakeStore(failing="b", error=Outside("the disk is full"))
+    with pytest.raises(Outside):
+        take(store, [offer(name, cases(count)) for count, name in enumerate("abc")], skip_refused=True)
+    assert store.batches == [["a"]]
+
+
+def test_a_removed_file_is_skipped_and_said() -> None:
+    intake = take(FakeStore(), [Offer("a", None, None)])
+    assert [record.reason for record in intake.records] == ["it removed the file"]
+
+
+def test_anomalies_of_history_and_file_are_recorded_together() -> None:
+    given = Offer("a", None, lambda: cases(1, uid="1.0"), (Anomaly("clock_skew"),))
+    (record,) = take(FakeStore(), [given]).records
+    assert [anomaly.name for anomaly in record.anomalies] == ["clock_skew", "float_key"]
+
+
+def test_every_publication_is_reported_by_one_line_in_order() -> None:
+    lines: list[str] = []
+    intake = Intake(FEEDS["covid_cases"], FakeStore(unchanged="b"), lines.append)
+    for item in (offer("a", cases(1, "1.0")), offer("b", cases(2)), offer("a", cases(1, "1.0"))):
+        intake.offer(item)
+    intake.close()
+    assert lines == [
+        "a: version 0, 1 inserted, 0 updated, 0 deleted; read with float_key (1)",
+        "b: no row differs, no commit",
+        "a: skipped, known already, version 0",
+    ]
+
+
+def no_spark() -> SparkSession:
+    pytest.fail("nothing is to be committed: no JVM may start")
+
+
+def write_log(state: Settings, content: bytes) -> None:
+    """A table whose only commit holds this content."""
+    log = Path(state.lake.removeprefix("file://")) / "raw" / "covid_cases" / "_delta_log"
+    log.mkdir(parents=True)
+    metadata = to_user_metadata([open_published("first.csv", content, None).publication])
+    actions = [{"commitInfo": {"timestamp": 1, "userMetadata": metadata}}, {"metaData": {"id": "1"}}]
+    (log / f"{0:020d}.json").write_text("\n".join(map(json.dumps, actions)))
+
+
+def run_files(state: Settings, *files: Path, report: Callable[[str], None] = lambda line: None) -> ingest.IngestResult:
+    return ingest_files("covid_cases", files, settings=state, open_spark=no_spark, report=report)
+
+
+def test_files_that_are_known_start_no_jvm(state: Settings, tmp_path: Path) -> None:
+    write_log(state, cases(1))
+    (tmp_path / "again.csv").write_bytes(cases(1))
+    assert [(record.state, record.version) for record in run_files(state, tmp_path / "again.csv").commits] == [
+        ("skipped", 0)
+    ]
+
+
+def test_a_malformed_file_starts_no_jvm_and_gives_what_was_done(state: Settings, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_bytes(MALFORMED)
+    with pytest.raises(IngestStopped) as caught:
+        run_files(state, tmp_path / "bad.csv", tmp_path / "never tried.csv")
+    assert caught.value.exit_code == 2
+    assert isinstance(caught.value.error, MalformedFeed)
+    assert str(caught.value) == str(caught.value.error)
+    assert [(record.source, record.state) for record in caught.value.result.commits] == [("bad.csv", "refused")]
+
+
+def test_a_missing_file_is_malformed(state: Settings, tmp_path: Path) -> None:
+    with pytest.raises(IngestStopped, match="no such file"):
+        run_files(state, tmp_path / "nowhere.csv")
+
+
+def test_the_json_document_has_the_keys_of_the_design(state: Settings, tmp_path: Path) -> None:
+    write_log(state, cases(1))
+    (tmp_path / "2020-06-11.csv").write_bytes(cases(1))
+    document = run_files(state, tmp_path / "2020-06-11.csv").as_dict()
+    assert document["schema"] == "repro-ingest/1"
+    assert set(document["commits"][0]) >= {
+        "source",
+        "sha256",
+        "version",
+        "inserted",
+        "updated",
+        "deleted",
+        "anomalies",
+        "state",
+        "published",
+        "reason",
+    }
+    assert document["commits"][0]["published"] == "2020-06-11"
+
+
+def test_an_unknown_table_is_refused(state: Settings) -> None:
+    with pytest.raises(BadInput, match="no feed for this table"):
+        ingest_files("deaths", [Path("a")], settings=state, open_spark=no_spark, report=print)
+
+
+def test_a_call_without_files_is_refused(state: Settings) -> None:
+    with pytest.raises(BadInput, match="no files"):
+        run_files(state)
+
+
+def test_a_table_without_a_git_publisher_wants_a_path(state: Settings, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--path"):
+        ingest_git("job_changes", tmp_path, settings=state, open_spark=no_spark, report=print)
+
+
+def test_one_ingestion_of_a_table_runs_at_a_time(
+    state: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "LOCK_PATIENCE_SECONDS", 0)
+    lines: list[str] = []
+    (state.var / "locks").mkdir()
+    with (
+        filelock.FileLock(state.var / "locks" / "ingest-covid_cases.lock"),
+        pytest.raises(Outside, match="another ingestion"),
+    ):
+        run_files(state, tmp_path / "a.csv", report=lines.append)
+    assert lines == ["waiting for another ingestion of covid_cases"]
