@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ import dagster as dg
 import repro_assets
 from repro_assets.errors import CapsuleRefused
 from repro_assets.pins import closure
+from repro_assets.resources.process_owner import current_owner
 
+# Tag of a Dagster run: host, process and start, for the reaper.
+OWNER_TAG = "repro/owner"
 PACKAGE_FOLDER = Path(repro_assets.__file__).parent
 
 
@@ -22,6 +26,13 @@ class RunPins:
     def __init__(self) -> None:
         self.stages: dict[str, Mapping[str, Any]] = {}
         self._proved = False
+        self._owned = False
+
+    def own(self, context: dg.AssetExecutionContext) -> None:
+        """Write on the Dagster run which process executes it, once per run."""
+        if not self._owned:
+            context.instance.add_run_tags(context.run.run_id, {OWNER_TAG: json.dumps(current_owner())})
+            self._owned = True
 
     def closure(self, assets: dg.AssetsDefinition, key: dg.AssetKey) -> str:
         """The code version that Dagster loaded for an asset.

@@ -64,6 +64,7 @@ class Stages(dg.ConfigurableResource["Stages"]):
             BadInput: The partition key is none.
             NotMaterialized: An upstream asset has no materialization of this key.
         """
+        self._run.own(context)
         return Stage(self._run, context, config, dict(parameters or {}), upstream, on_compute)
 
 

@@ -67,7 +67,7 @@ def commit_batch(spark: SparkSession, feed: Feed, history: TableHistory, batch: 
     Raises:
         MalformedFeed: A key of the publication stands in another part of the table; nothing is committed.
         BadInput: The table has other columns.
-        DataDamaged: The commit did something else than was asked.
+        DataDamaged: A key stands twice in the table, or the commit did something else than was asked.
         Outside: Spark or another writer stopped the commit.
     """
     import pyarrow as pa
@@ -79,7 +79,7 @@ def commit_batch(spark: SparkSession, feed: Feed, history: TableHistory, batch: 
             changes = published.append_column(OPERATION, pa.array(["insert"] * published.num_rows))
             _create(spark, history.uri, published, metadata)
         else:
-            stored = _stored_rows(spark, history, published.schema)
+            stored = _stored_rows(spark, history, published.schema, feed.keys)
             changes = _changes(feed, stored, published, batch)
             if not changes.num_rows:
                 return Outcome(None)
@@ -137,7 +137,7 @@ def _counts_by_part(feed: Feed, changes: pa.Table, batch: Sequence[BatchItem]) -
     return {part: count(changes.filter(pc.equal(column, feed.parts[part]))) for part in parts}
 
 
-def _stored_rows(spark: SparkSession, history: TableHistory, schema: pa.Schema) -> pa.Table:
+def _stored_rows(spark: SparkSession, history: TableHistory, schema: pa.Schema, keys: Sequence[str]) -> pa.Table:
     frame = spark.read.format("delta").option("versionAsOf", str(history.version)).load(history.uri)
     if sorted(frame.columns) != sorted(schema.names):
         raise BadInput(
@@ -147,7 +147,15 @@ def _stored_rows(spark: SparkSession, history: TableHistory, schema: pa.Schema) 
             expected=", ".join(schema.names),
             fix="Ingest into an empty location",
         )
-    return frame.select(*schema.names).toArrow().cast(schema)
+    rows = frame.select(*schema.names).toArrow().cast(schema)
+    if rows.group_by(list(keys)).aggregate([]).num_rows != rows.num_rows:
+        raise DataDamaged(
+            "a key stands twice in the table",
+            where=f"{history.uri} version {history.version}",
+            expected=f"each {', '.join(keys)} once",
+            fix="Remove the rows that another writer added",
+        )
+    return rows
 
 
 def _create(spark: SparkSession, uri: str, rows: pa.Table, metadata: str) -> None:
@@ -165,10 +173,14 @@ def _merge(spark: SparkSession, uri: str, changes: pa.Table, keys: Sequence[str]
         DeltaTable.forPath(spark, uri)
         .alias("stored")
         .merge(spark.createDataFrame(changes).alias("published"), same_key)
-        .whenMatchedDelete(condition=f"published.{OPERATION} = 'delete'")
-        .whenMatchedUpdate(condition=f"published.{OPERATION} = 'update'", set=values)
         .whenNotMatchedInsert(condition=f"published.{OPERATION} = 'insert'", values=values)
     )
+    counts = count(changes)
+    # Without a clause for matched rows Delta appends and rewrites no file: most publications only add a day.
+    if counts.updated:
+        merge = merge.whenMatchedUpdate(condition=f"published.{OPERATION} = 'update'", set=values)
+    if counts.deleted:
+        merge = merge.whenMatchedDelete(condition=f"published.{OPERATION} = 'delete'")
     with _user_metadata(spark, metadata):
         merge.execute()
 
@@ -209,7 +221,7 @@ def _prove(history: TableHistory, version: int, metadata: str, asked: Counts) ->
             where=f"{history.uri} version {version}",
             stored=done,
             expected=asked,
-            fix="Look for rows with the same key in the table",
+            fix="RESTORE the table to the version before and ingest again",
         )
 
 

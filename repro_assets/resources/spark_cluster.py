@@ -7,6 +7,7 @@ Hadoop's settings and the JVM's arguments are all compared with the file.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import dagster as dg
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, ClusterMismatch
 from repro_assets.pins.compute import ClusterFile, check_name, parse_cluster, require_effective, require_variables
+from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.jars import jar_paths
 from repro_assets.settings import DEFAULT_CLUSTER, Settings
 
@@ -40,13 +42,14 @@ def load_cluster(name: str, settings: Settings) -> ClusterFile:
 
     Raises:
         BadInput: There is no such file, or it is malformed.
+        EditedUnderOldName: It is not the one that `envs/digests.lock` names.
     """
     folder = settings.envs / "clusters"
     path = folder / f"{check_name(name, 'cluster')}.json"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise BadInput("no such cluster file", where=path, expected=f"one of: {known}")
-    return parse_cluster(name, path.read_text(encoding="utf-8"))
+    return parse_cluster(name, verified_bytes(path).decode())
 
 
 def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Settings | None = None) -> SparkSession:
@@ -115,6 +118,8 @@ def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
             fix="Use the environment that holds it",
         )
     os.environ.setdefault("SPARK_CONF_DIR", str(_CONF_DIR))
+    # Workers in the environment that was pinned: Spark would take whatever `python3` is on PATH.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     session: SparkSession = spark_session_from_config(  # type: ignore[no-untyped-call] # dagster_pyspark leaves it untyped
         {**cluster.settings(), **_placement(cluster, settings)}
     )

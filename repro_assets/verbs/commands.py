@@ -16,6 +16,7 @@ from repro_assets.resources.raw_tables import RawTables
 from repro_assets.verbs import printing
 
 if TYPE_CHECKING:
+    import dagster as dg
     from pyspark.sql import SparkSession
 
 
@@ -101,7 +102,7 @@ def run(
     wanted = verb.plan(key, assignments, force=force, environment=environment, cluster=cluster, record=record)
     raw_tables = RawTables()
     verb.require_readable(key, raw_tables)
-    instance = open_instance(here)
+    instance = _tidy_instance(here)
     register_key(key, raw_tables, instance)
     show_progress()
     report = verb.run(wanted, instance)
@@ -129,11 +130,22 @@ def demo(covid: Path | None, jobs: Sequence[Path], json: bool) -> None:
 
     here = settings_module.load()
     show_progress()
-    reports = verb.demo(verb.plan(covid, jobs), here, _opener(here), say)
+    wanted = verb.plan(covid, jobs)
+    reports = verb.demo(wanted, here, _tidy_instance(here), _opener(here), say)
     if json:
         printing.document(printing.run_document(reports))
     else:
         printing.demo(reports, here)
+
+
+def _tidy_instance(here: settings_module.Settings) -> dg.DagsterInstance:
+    """The instance, after what killed processes left open was closed."""
+    from repro_assets.verbs.reap import reap
+
+    instance = open_instance(here)
+    for line in reap(instance, here):
+        say(line)
+    return instance
 
 
 def show_progress() -> None:

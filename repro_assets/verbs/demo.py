@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput
-from repro_assets.resources.dagster_home import open_instance
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.settings import Settings
 from repro_assets.verbs import run as run_verb
@@ -17,6 +16,7 @@ from repro_assets.verbs.ingest import ingest_files, ingest_git
 from repro_assets.verbs.versions import register_all
 
 if TYPE_CHECKING:
+    import dagster as dg
     from pyspark.sql import SparkSession
 
 DATA_VERSIONS = 3
@@ -64,13 +64,16 @@ def plan(covid: Path | None, jobs: Sequence[Path]) -> DemoPlan:
 
 
 def demo(
-    wanted: DemoPlan, settings: Settings, open_spark: Callable[[], SparkSession], report: Callable[[str], None]
+    wanted: DemoPlan,
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    open_spark: Callable[[], SparkSession],
+    report: Callable[[str], None],
 ) -> list[run_verb.RunReport]:
     """Ingest, then run the three newest data versions, oldest first."""
     report(f"state is kept below {settings.var}")
     with tempfile.TemporaryDirectory() as folder:
         _ingest(_with_sample(wanted, Path(folder), report), settings, open_spark, report)
-    instance = open_instance(settings)
     versions = register_all(RawTables(), instance)[-DATA_VERSIONS:]
     return [run_verb.run(run_verb.plan(version.key), instance) for version in versions]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
 import pytest
+from deltalake import DeltaTable
 
 from repro_assets.feeds.history import read_history
 from repro_assets.resources.raw_tables import raw_table_uri
@@ -84,13 +86,13 @@ def test_the_change_data_feed_shows_the_changes_counted(spark: SparkSession, ins
 
 
 @pytest.mark.usefixtures("ingested")
-def test_every_version_holds_the_rows_counted(spark: SparkSession, installation: Settings) -> None:
-    uri = raw_table_uri(installation.lake, "covid_cases")
+def test_every_version_holds_the_rows_counted(installation: Settings) -> None:
+    """Read by another engine than the one that wrote."""
     found = []
     for version, (_, inserted, updated, _, _) in enumerate(COUNTED):
-        frame = spark.read.format("delta").option("versionAsOf", version).load(uri)
-        rows, last, total = frame.selectExpr("count(*)", "string(max(date))", "sum(confirmed)").collect()[0]
-        found.append((rows, inserted, updated, last, total))
+        table = DeltaTable(raw_table_uri(installation.lake, "covid_cases"), version=version).to_pyarrow_table()
+        last, total = pc.max(table["date"]).as_py().isoformat(), pc.sum(table["confirmed"]).as_py()
+        found.append((table.num_rows, inserted, updated, last, total))
     assert found == COUNTED
 
 
@@ -118,5 +120,5 @@ def test_the_job_files_are_one_version_with_every_row(spark: SparkSession, state
 def test_a_job_file_saved_from_a_spreadsheet_is_refused(state: Settings, real_data: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "aug_train.csv"
     spoilt.write_bytes((real_data / "hr" / "aug_train.csv").read_bytes().replace(b"10/49", b"Oct-49"))
-    with pytest.raises(IngestStopped, match="row 7, column company_size.*Oct-49"):
+    with pytest.raises(IngestStopped, match=r"row 17, column company_size.*Oct-49"):
         ingest_files("job_changes", [spoilt], settings=state, open_spark=no_spark, report=no_report)

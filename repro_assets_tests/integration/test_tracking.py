@@ -119,6 +119,16 @@ def test_an_interrupt_ends_the_runs_as_killed(store, instance, raise_on_error) -
     assert states(store) == {"parent": "KILLED", "first": "FINISHED", "second": "KILLED"}
 
 
+def test_a_termination_from_the_page_ends_the_runs_as_killed(store, instance) -> None:
+    def terminated(mlflow: RunTracker) -> None:
+        mlflow.log_metric("before", 1.0)
+        raise dg.DagsterExecutionInterruptedError
+
+    materialize(instance, logs("a"), terminated)
+
+    assert states(store) == {"parent": "KILLED", "first": "FINISHED", "second": "KILLED"}
+
+
 @pytest.mark.parametrize("body", [logs("b"), fails, interrupted], ids=["success", "failure", "interrupt"])
 def test_no_run_is_left_running_in_the_database(store, instance, body) -> None:
     materialize(instance, logs("a"), body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_a_dead_server_is_named_without_its_password() -> None:
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.slow
+def test_a_server_that_accepts_and_never_answers_is_given_up_within_15_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code = f"from repro_assets.resources.tracking_store import connect; connect({uri!r})"
+        imports, deadline = 30, 15
+        tried = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=imports + deadline
+        )
+
+    assert "TrackingUnreachable" in tried.stderr
 
 
 def test_a_database_of_another_mlflow_version_is_refused(tmp_path, template) -> None:
