@@ -102,7 +102,7 @@ def load_environment(name: str, settings: Settings) -> EnvironmentFile:
     """
     folder = settings.envs / "conda"
     known = _known(folder)
-    if not _NAME.fullmatch(name) or name not in known:
+    if name not in known:
         raise BadInput(
             "there is no such environment",
             where=folder,
@@ -217,7 +217,8 @@ def _java_answer(program: str) -> str:
 
 
 def _known(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.yaml") if path.with_suffix(".lock").is_file())
+    names = [path.stem for path in folder.glob("*.yaml") if path.with_suffix(".lock").is_file()]
+    return sorted(name for name in names if _NAME.fullmatch(name))
 
 
 def _interpreters(text: str, path: Path) -> dict[str, str]:

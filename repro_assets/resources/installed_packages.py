@@ -22,7 +22,6 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from repro_assets.errors import Outside
-from repro_assets.pins.canonical import digest
 from repro_assets.pins.environment import ChangedFile
 
 _MEMO_SCHEMA = "repro-proved/1"
@@ -178,13 +177,11 @@ def _read_memo(memo: Path) -> dict[str, str]:
     if not isinstance(document, dict) or document.get("schema") != _MEMO_SCHEMA:
         return {}
     packages = document.get("packages")
-    if not isinstance(packages, dict) or document.get("digest") != digest(packages):
-        return {}
-    return packages
+    return packages if isinstance(packages, dict) else {}
 
 
 def _write_memo(memo: Path, packages: Mapping[str, str]) -> None:
-    document = {"schema": _MEMO_SCHEMA, "packages": dict(packages), "digest": digest(dict(packages))}
+    document = {"schema": _MEMO_SCHEMA, "packages": dict(packages)}
     try:
         memo.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memo.parent, prefix=f".{memo.name}.", delete=False) as sink:

@@ -88,7 +88,7 @@ def rows_of(table: pyarrow.Table, *parts: str) -> pyarrow.Table:
     """The rows whose column `part` is one of `parts`, in the table's order."""
     import pyarrow.compute as pc
 
-    return table.filter(pc.field("part").isin(parts))  # type: ignore[no-untyped-call]  # pyarrow types few functions
+    return table.filter(pc.field("part").isin(parts))
 
 
 def as_frame(features: pyarrow.Table, columns: Sequence[str]) -> pandas.DataFrame:

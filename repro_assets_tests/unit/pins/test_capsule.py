@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 
 import pytest
@@ -49,6 +50,14 @@ def test_what_was_packed_comes_back_in_bytewise_order():
 
     assert [entry.path for entry in found] == ["a.txt", "a/link", "a/run.sh", "b.txt"]
     assert set(found) == set(FILES)
+
+
+def test_members_stand_in_the_order_of_their_bytes():
+    names = ["B", "a", "a-b", "ab/c", "é", "\udcff", "\U0001f600"]
+
+    found = entries_of(pack([Entry(name, b"") for name in names[::-1]]))
+
+    assert [entry.path for entry in found] == sorted(names, key=os.fsencode)
 
 
 def test_members_carry_no_time_owner_or_odd_mode():

@@ -68,6 +68,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones(envs, name):
         load_environment(name, envs)
 
 
+def test_a_file_whose_name_is_not_plain_is_no_environment(envs):
+    write(envs.envs / "conda", "Ti_ny", YAML, LOCK)
+    register(envs.envs)
+
+    with pytest.raises(BadInput, match="one of tiny"):
+        load_environment("Ti_ny", envs)
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "lock"])
 def test_an_environment_edited_under_its_name_is_refused(envs, suffix):
     path = envs.envs / f"conda/tiny.{suffix}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
-from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -13,23 +11,7 @@ import pytest
 from repro_assets.errors import Outside
 from repro_assets.resources import installed_packages as module
 from repro_assets.resources.installed_packages import changed_on_disk, installed_packages, read_record
-
-
-def install(site: Path, name: str, files: dict[str, bytes], *, record: bool = True) -> PathDistribution:
-    """Write a distribution as an installer would."""
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    lines = [f"{info.name}/RECORD,,", f"{name}/__pycache__/a.cpython-311.pyc,,"]
-    for path, content in files.items():
-        (site / path).parent.mkdir(parents=True, exist_ok=True)
-        (site / path).write_bytes(content)
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        quoted = f'"{path}"' if "," in path else path
-        lines.append(f"{quoted},sha256={digest},{len(content)}")
-    if record:
-        (info / "RECORD").write_text("\n".join(lines) + "\n")
-    return PathDistribution(info)
+from repro_assets_tests.unit.resources.trees import install
 
 
 @pytest.fixture

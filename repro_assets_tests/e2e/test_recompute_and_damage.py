@@ -1,0 +1,159 @@
+"""`--force` compares, and what is damaged or replaced is refused: on a state of its own, since it is changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from repro_assets.sample.generate import generate
+from repro_assets_tests.installation import Installation, files_below
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, str]:
+    """One data version, materialized."""
+    folder = tmp_path_factory.mktemp("one")
+    installation = Installation.make(folder)
+    feed = generate(folder / "feed", versions=1)
+    installation.json("ingest", "covid_cases", *map(str, feed.covid_files))
+    installation.json("ingest", "job_changes", *map(str, feed.job_files))
+    key = installation.json("versions")["versions"][0]["key"]
+    installation.json("run", key)
+    return installation, key
+
+
+def test_force_recomputes_everything_and_confirms_the_original(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    original = installation.json("run", key)["runs"][0]["assets"]
+    forced = installation.json("run", key, "--force")["runs"][0]["assets"]
+    assert {asset["state"] for asset in forced.values()} == {"computed"}
+    assert {name: asset["output_digest"] for name, asset in forced.items()} == {
+        name: asset["output_digest"] for name, asset in original.items()
+    }
+    assert {installation.tags(asset["mlflow_run_id"])["repro.confirmations"] for asset in original.values()} == {"1"}
+
+
+def test_another_result_under_the_same_identity_keeps_both_and_exits_1(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    asset = installation.json("run", key)["runs"][0]["assets"]["predictions"]
+    marker = installation.var / "lake" / "predictions" / key / asset["identity"] / "_COMPLETE.json"
+    whole = marker.read_text()
+    marker.write_text(whole.replace(f'"digest":"{asset["output_digest"]}"', f'"digest":"{"0" * 64}"'))
+    done = installation.repro("run", key, "--force")
+    marker.write_text(whole)
+    assert done.returncode == 1, done.stderr
+    assert "predictions came out different" in done.stderr
+    assert list(marker.parent.glob("_CONFLICT-*.json"))
+
+
+def test_parameters_make_another_identity_and_both_results_stay(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    first = installation.json("run", key)["runs"][0]["assets"]
+    other = installation.json("run", key, "--set", "model.family=random_forest", "--set", "model.n_estimators=20")
+    assets = other["runs"][0]["assets"]
+    assert {name: asset["state"] for name, asset in assets.items()} == {
+        **dict.fromkeys(("covid_cases", "job_changes", "train_test_snapshot", "features"), "reused"),
+        **dict.fromkeys(("model", "predictions"), "computed"),
+    }
+    assert assets["model"]["identity"] != first["model"]["identity"]
+    tags = installation.tags(other["runs"][0]["mlflow_run_id"])
+    assert tags["repro.reused.features"] == first["features"]["mlflow_run_id"]
+    assert (
+        installation.json("run", key)["runs"][0]["assets"]["model"]["output_digest"] == first["model"]["output_digest"]
+    )
+
+
+@pytest.mark.parametrize("asset", ["train_test_snapshot", "features", "model", "predictions"])
+def test_a_flipped_bit_in_a_stored_output_is_found_before_it_is_used(
+    one_run: tuple[Installation, str], asset: str
+) -> None:
+    installation, key = one_run
+    identity = installation.json("run", key)["runs"][0]["assets"][asset]["identity"]
+    folder = installation.var / "lake" / asset / key / identity
+    file = next(path for path in files_below(folder) if path.suffix in (".parquet", ".skops"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    done = installation.repro("run", key)
+    file.write_bytes(whole)
+    assert done.returncode == 1
+    assert file.name in done.stderr
+    assert len(done.stderr.strip().splitlines()[-1]) < 1000
+    assert "Traceback" not in done.stderr
+
+
+def test_a_version_that_never_was_is_refused_at_once(one_run: tuple[Installation, str]) -> None:
+    installation, _ = one_run
+    done = installation.repro("run", "covid_cases-v1000000000--job_changes-v000000")
+    assert done.returncode == 2
+    assert "covid_cases has no version 1000000000" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_removed_commit_file_is_expired_and_exits_3(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    log = installation.var / "lake" / "raw" / "covid_cases" / "_delta_log"
+    first, second = log / f"{0:020d}.json", log / f"{1:020d}.json"
+    shutil.copy(first, second)
+    content = first.read_bytes()
+    first.unlink()
+    done = installation.repro("run", key)
+    first.write_bytes(content)
+    second.unlink()
+    assert done.returncode == 3
+    assert "version 0 of covid_cases is gone from the log" in done.stderr
+
+
+def test_a_changed_commit_is_not_the_one_that_was_pinned(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    commit = installation.var / "lake" / "raw" / "covid_cases" / "_delta_log" / f"{0:020d}.json"
+    content = commit.read_bytes()
+    commit.write_bytes(content + b"\n")
+    done = installation.repro("run", key)
+    commit.write_bytes(content)
+    assert done.returncode == 3
+    assert "version 0 is not the commit that was pinned" in done.stderr
+
+
+def test_a_table_made_anew_at_the_same_place_is_another_table(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    commit = installation.var / "lake" / "raw" / "job_changes" / "_delta_log" / f"{0:020d}.json"
+    content = commit.read_text()
+    metadata = next(line for line in content.splitlines() if line.startswith('{"metaData"'))
+    table_id = metadata.split('"id":"')[1].split('"')[0]
+    commit.write_text(content.replace(table_id, "00000000-0000-4000-8000-000000000000"))
+    done = installation.repro("run", key)
+    commit.write_text(content)
+    assert done.returncode == 3
+    assert "another table stands at this location" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["conda/ml-v1.lock", "conda/ml-v1.yaml", "clusters/local-v1.json"])
+def test_a_file_edited_under_its_old_name_is_refused(
+    one_run: tuple[Installation, str], tmp_path: Path, name: str
+) -> None:
+    installation, key = one_run
+    envs = tmp_path / "envs"
+    shutil.copytree(Path(__file__).parents[2] / "envs", envs)
+    (envs / name).write_text((envs / name).read_text() + "\n")
+    done = installation.repro("run", key, env={"REPRO_ENVS": str(envs)})
+    assert done.returncode == 2
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_mlflow_server_that_is_gone_fails_the_run_with_its_address(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    done = installation.repro("run", key, "--force", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    assert done.returncode == 4
+    assert "http://127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_left_running_in_mlflow_after_all_that(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    installation.json("run", key)
+    assert installation.mlflow("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]

@@ -1,0 +1,101 @@
+"""An installation of its own for tests that use the project as a person does: real processes, an empty `var/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repro_assets import settings as settings_module
+
+REPRO = Path(sys.executable).parent / "repro"
+_SETTINGS = ("REPRO_", "MLFLOW_", "DAGSTER_")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """State below one folder, reached through the command line only."""
+
+    var: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Installation:
+        """An empty `var/` that shares the project's jars."""
+        var = folder / "var"
+        var.mkdir(parents=True)
+        (var / "jars").symlink_to(settings_module.load({}).jars)
+        return cls(var)
+
+    def environment(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The process environment without this project's variables, then `changes`."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+        return {**kept, "REPRO_VAR": str(self.var), **(changes or {})}
+
+    def repro(
+        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `repro` in a process of its own; output is text, the exit code is the caller's to judge."""
+        return subprocess.run(
+            [str(REPRO), *arguments],
+            env=self.environment(env),
+            cwd=cwd or self.var,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def json(self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Any:
+        """The document of a command that has to succeed."""
+        done = self.repro(*arguments, "--json", env=env, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def mlflow(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a query over the MLflow database."""
+        with closing(sqlite3.connect(self.var / "mlflow" / "mlflow.db")) as database:
+            return database.execute(query, values).fetchall()
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """Tags of an MLflow run."""
+        return dict(self.mlflow("SELECT key, value FROM tags WHERE run_uuid = ?", run_id))
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """Parameters of an MLflow run."""
+        return dict(self.mlflow("SELECT key, value FROM params WHERE run_uuid = ?", run_id))
+
+    def artifacts(self, run_id: str) -> set[str]:
+        """Names of the artifacts directly under an MLflow run."""
+        ((uri,),) = self.mlflow("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
+        return {path.name for path in Path(uri.removeprefix("file://")).iterdir()}
+
+    def nested(self, parent: str) -> dict[str, str]:
+        """Nested MLflow run by asset."""
+        rows = self.mlflow(
+            "SELECT asset.value, parent.run_uuid FROM tags parent JOIN tags asset USING (run_uuid) "
+            "WHERE parent.key = 'mlflow.parentRunId' AND parent.value = ? AND asset.key = 'repro.asset'",
+            parent,
+        )
+        return dict(rows)
+
+
+def java_that_refuses(folder: Path) -> dict[str, str]:
+    """Environment in which starting a JVM fails, and leaves a trace; its version can still be read."""
+    home = folder / "java"
+    (home / "bin").mkdir(parents=True)
+    (home / "release").write_text('JAVA_VERSION="17.0.15"\n')
+    program = home / "bin" / "java"
+    program.write_text(f"#!/bin/sh\ntouch {folder}/a-jvm-was-started\nexit 1\n")
+    program.chmod(0o755)
+    return {"JAVA_HOME": str(home)}
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
