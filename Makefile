@@ -38,7 +38,7 @@ lock: setup ## resolve pyproject.toml into envs/dev.lock (web, tests) below envs
 	scripts/lock.sh
 
 envs-digest: setup ## add new files of envs/ to envs/digests.lock; an edited old one is refused
-	.venv/bin/python -m repro_assets.resources.version_files
+	.venv/bin/python -m scripts.envs_digest
 
 clean: ## remove state and environment
 	rm -rf var .venv .tools .env

@@ -9,6 +9,10 @@
 | `DAGSTER_HOME` | `$REPRO_VAR/dagster` | Dagster's databases |
 | `REPRO_ENVS` | `envs/` beside `pyproject.toml` | environment and cluster files |
 | `REPRO_REAL_DATA` | none | real inputs for the tests |
+| `MLFLOW_HTTP_REQUEST_MAX_RETRIES`, `MLFLOW_HTTP_REQUEST_TIMEOUT` | 1, 5 | a dead server fails within seconds |
+| `MLFLOW_DISABLE_TELEMETRY` | true | MLflow reports to nobody |
+| `REPRO_MLFLOW_PAGE` | `http://127.0.0.1:5000` | where links from Dagster's page lead |
+| `REPRO_PROJECT` | the folder above the package | the source tree that is captured |
 | `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS` | 1 | number kernels; bound when a process starts |
 """
 
@@ -58,6 +62,7 @@ class Settings:
             "DAGSTER_HOME": str(self.dagster_home),
             **kernel_variables(os.environ),
             **MLFLOW_PATIENCE,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
         }
 
 
