@@ -80,7 +80,7 @@ def _checked(asset: str, values: dict[str, Any]) -> dict[str, Any]:
             stored=repr(first["input"])[:80],
             expected=first["msg"],
         ) from error
-    if isinstance(config, ModelConfig):
+    if isinstance(config, (SnapshotConfig, ModelConfig, PredictionsConfig)):
         config.params()
     return values
 

@@ -153,7 +153,9 @@ def refusal(
     fix: str | None = None,
 ) -> MalformedFeed:
     """Build the error for one place of a file; the text is the caller's to raise."""
-    where = f"{source}, row {line}" + ("" if column is None else f", column {column[:_SHOWN]}")
+    where = f"{source}, row {line}"
+    if column is not None:
+        where += f", column {column[:_SHOWN] if column.isprintable() else show(column)}"
     return MalformedFeed(what, where=where, stored=stored, expected=expected, fix=fix)
 
 
@@ -210,15 +212,10 @@ def _bad_byte(what: str, source: str, content: bytes, position: int) -> Malforme
 
 
 def _column_of_byte(content: bytes, start: int, position: int) -> str:
-    """Name the column by the commas before the byte outside of quotes; its number where the header is broken too."""
-
-    def cells(raw: bytes) -> list[str]:
-        return next(csv.reader([raw.decode("utf-8", "replace").replace("\0", "?")]), [])
-
-    number = max(len(cells(content[start:position])), 1)
-    if content[start:position].endswith(b","):
-        number = len(cells(content[start:position] + b"x"))
-    header = cells(content[: content.find(b"\n")] if b"\n" in content else content)
+    """Name the column by the commas before the byte outside of quotes; its number where there is no such name."""
+    outside_quotes = content[start:position].split(b'"')[::2]
+    number = 1 + sum(piece.count(b",") for piece in outside_quotes)
+    header = content.partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r").split(",")
     return header[number - 1] if start and number <= len(header) else f"number {number}"
 
 

@@ -32,12 +32,10 @@ class FittedModels:
     Attributes:
         full: Knows every column of `FEATURE_COLUMNS`.
         without_cases: Knows all but `CASE_COLUMNS`.
-        threshold: Probability from which a person is predicted to change jobs.
     """
 
     full: Pipeline
     without_cases: Pipeline
-    threshold: float
 
 
 def fit(features: pyarrow.Table, params: ModelParams) -> FittedModels:
@@ -60,7 +58,6 @@ def fit(features: pyarrow.Table, params: ModelParams) -> FittedModels:
     return FittedModels(
         full=_fitted(as_frame(train, FEATURE_COLUMNS), target, params),
         without_cases=_fitted(as_frame(train, COLUMNS_WITHOUT_CASES), target, params),
-        threshold=params.threshold,
     )
 
 

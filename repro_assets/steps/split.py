@@ -22,6 +22,26 @@ KEY = EXPERIMENT.split_key
 TARGET = EXPERIMENT.target
 _HASH_DIGITS = 8  # 32 bits: fine enough for any fraction, and exact in every integer type
 _HASHES = 16**_HASH_DIGITS
+_LONGEST_SALT = 200
+
+
+def check_split(salt: str, test_fraction: float) -> None:
+    """Refuse what people can't be divided by; `side` and `split` ask here too.
+
+    Raises:
+        BadInput: A salt other than 1 to 200 printable characters, or a fraction outside (0, 1).
+    """
+    if not (0 < len(salt) <= _LONGEST_SALT and salt.isprintable()):
+        raise BadInput(
+            "not a salt", where="salt", stored=repr(salt)[:80], expected=f"1 to {_LONGEST_SALT} printable characters"
+        )
+    if not 0 < test_fraction < 1:
+        raise BadInput(
+            "not a share of test rows",
+            where="test_fraction",
+            stored=test_fraction,
+            expected="a number above 0 and below 1",
+        )
 
 
 def side(key: int, salt: str, test_fraction: float) -> Literal["train", "test"]:
@@ -34,7 +54,11 @@ def side(key: int, salt: str, test_fraction: float) -> Literal["train", "test"]:
 
     Returns:
         "test" if the first 32 bits of sha256(salt + key) are below `test_fraction` x 2^32.
+
+    Raises:
+        BadInput: A salt or fraction that `check_split` refuses.
     """
+    check_split(salt, test_fraction)
     first_bits = int(hashlib.sha256(f"{salt}{key}".encode()).hexdigest()[:_HASH_DIGITS], 16)
     return "test" if first_bits < _threshold(test_fraction) else "train"
 
@@ -56,10 +80,11 @@ def split(
 
     Raises:
         BadInput: A person without a key or twice, a labelled one without a 0 or 1, an unlabelled one with a target,
-            or a fraction outside (0, 1).
+            or a salt or fraction that `check_split` refuses.
     """
     from pyspark.sql import functions as f
 
+    check_split(salt, test_fraction)
     threshold = _threshold(test_fraction)
     _refuse_unsplittable(jobs)
     digest = f.sha2(f.concat(f.lit(salt), f.col(KEY).cast("string")).cast("binary"), 256)
@@ -75,10 +100,6 @@ def split(
 
 
 def _threshold(test_fraction: float) -> int:
-    if not 0 < test_fraction < 1:
-        raise BadInput(
-            "not a share of test rows", where="test_fraction", stored=test_fraction, expected="between 0 and 1"
-        )
     # times a power of two is exact, so that the same fraction is the same threshold everywhere
     return int(test_fraction * _HASHES)
 

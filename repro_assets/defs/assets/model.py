@@ -10,7 +10,7 @@ from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recompu
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.feature_columns import FEATURE_SCHEMA
 from repro_assets.steps.model_fit import fit
-from repro_assets.steps.model_params import ModelParams
+from repro_assets.steps.model_params import CALIBRATIONS, DEFAULT_FAMILY, FAMILIES, FOLDS, RANDOM_STATE, ModelParams
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -21,14 +21,10 @@ FULL, WITHOUT_CASES = "full", "without_cases"
 class ModelConfig(StageConfig):
     """Parameters of the estimators; the families' own ones go into `hyperparameters`."""
 
-    family: str = Field(
-        default="logistic_regression",
-        description="logistic_regression, random_forest or hist_gradient_boosting.",
-    )
-    random_state: int = Field(default=20200611, description="Seed of everything that draws numbers.")
-    calibration_method: str = Field(default="sigmoid", description="sigmoid or isotonic.")
-    calibration_folds: int = Field(default=5, description="Folds of the calibration.")
-    threshold: float = Field(default=0.5, description="Probability from which a person is predicted to change jobs.")
+    family: str = Field(default=DEFAULT_FAMILY, description=" or ".join(FAMILIES))
+    random_state: int = Field(default=int(RANDOM_STATE.default), description="Seed of everything that draws numbers.")
+    calibration_method: str = Field(default=CALIBRATIONS[0], description=" or ".join(CALIBRATIONS))
+    calibration_folds: int = Field(default=int(FOLDS.default), description="Folds of the calibration.")
     hyperparameters: dict[str, float] = Field(default={}, description="The family's own parameters by name.")
 
     def params(self) -> ModelParams:

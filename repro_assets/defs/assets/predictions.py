@@ -11,7 +11,7 @@ from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recompu
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.evaluation import answer, evaluate
 from repro_assets.steps.model_fit import FittedModels
-from repro_assets.steps.model_inference import predict
+from repro_assets.steps.model_inference import THRESHOLD, predict
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 class PredictionsConfig(StageConfig):
     """What a probability is turned into."""
 
-    threshold: float = Field(default=0.5, description="Probability from which a person is predicted to change jobs.")
+    threshold: float = Field(
+        default=float(THRESHOLD.default), description="Probability from which a person is predicted to change jobs."
+    )
+
+    def params(self) -> dict[str, float]:
+        """The parameters, checked.
+
+        Raises:
+            BadInput: A threshold that is no probability.
+        """
+        return {"threshold": float(THRESHOLD.read("threshold", self.threshold))}
 
 
 @dg.asset(
@@ -38,17 +48,17 @@ class PredictionsConfig(StageConfig):
 )
 def predictions(context: dg.AssetExecutionContext, config: PredictionsConfig) -> dg.MaterializeResult:
     """Predict with the model of the same data version, never the newest one."""
+    params = config.params()
     stage: Stage = context.resources.stages.open(
-        context, config, parameters={"threshold": config.threshold}, upstream=["features", "model"]
+        context, config, parameters=params, upstream=["features", "model"]
     )
     if done := stage.reused():
         return done
     fitted = FittedModels(
         full=stage.read_model("model", FULL),
         without_cases=stage.read_model("model", WITHOUT_CASES),
-        threshold=config.threshold,
     )
-    table = predict(fitted, stage.read_table("features", "features"))
-    metrics = evaluate(table, config.threshold)
+    table = predict(fitted, stage.read_table("features", "features"), **params)
+    metrics = evaluate(table, **params)
     stage.write_table("predictions", table)
     return stage.finish(metrics=metrics, notes={"answer": answer(metrics, EXPERIMENT.caveat)})

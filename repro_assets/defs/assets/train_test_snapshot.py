@@ -9,7 +9,7 @@ from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.places import load_places
-from repro_assets.steps.split import split
+from repro_assets.steps.split import check_split, split
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -20,6 +20,15 @@ class SnapshotConfig(StageConfig):
 
     salt: str = Field(default="repro_assets/1", description="Text before a person's key; another salt, another split.")
     test_fraction: float = Field(default=0.2, description="Share of the labelled people on the test side.")
+
+    def params(self) -> dict[str, str | float]:
+        """The parameters, checked.
+
+        Raises:
+            BadInput: A salt or fraction that people can't be divided by.
+        """
+        check_split(self.salt, self.test_fraction)
+        return {"salt": self.salt, "test_fraction": self.test_fraction}
 
 
 @dg.asset(
@@ -37,9 +46,8 @@ class SnapshotConfig(StageConfig):
 )
 def train_test_snapshot(context: dg.AssetExecutionContext, config: SnapshotConfig) -> dg.MaterializeResult:
     """Split by the hash of the key, so that a person keeps their side in every data version."""
-    parameters = {"salt": config.salt, "test_fraction": config.test_fraction}
     stage: Stage = context.resources.stages.open(
-        context, config, parameters=parameters, upstream=EXPERIMENT.table_names, on_compute=False
+        context, config, parameters=config.params(), upstream=EXPERIMENT.table_names, on_compute=False
     )
     if done := stage.reused():
         return done

@@ -142,6 +142,20 @@ def test_versions_of_merged_branches_are_in_order_of_time(publisher: Publisher) 
     assert contents(publisher.folder, versions)[-1] == b"A\n\n\nZ\n"
 
 
+def test_a_version_never_comes_before_what_it_builds_on(publisher: Publisher) -> None:
+    """Whatever the clock of the branch said."""
+    base = publisher.publish("a\n\n\nz\n", seconds=60)
+    publisher.git("checkout", "--quiet", "-b", "correction")
+    publisher.time -= 7200
+    early = publisher.publish("A\n\n\nz\n")
+    publisher.git("checkout", "--quiet", "main")
+    publisher.time += 7200
+    late = publisher.publish("a\n\n\nZ\n")
+    publisher.git("merge", "--quiet", "--no-edit", "correction")
+    versions = published_versions(publisher.folder, PATH)
+    assert [version.commit for version in versions][:3] == [base, early, late]
+
+
 def test_the_first_commit_of_a_shallow_clone_is_named(publisher: Publisher, tmp_path: Path) -> None:
     for content in ("one", "two", "three"):
         publisher.publish(content)

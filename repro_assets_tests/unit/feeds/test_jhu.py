@@ -116,6 +116,7 @@ def test_the_largest_count_of_64_bits_is_read() -> None:
         pytest.param(("1/22/20", "2020-01-23"), "column 2020-01-23", id="another way to write a day"),
         pytest.param(("1/22/20", "1/23/2O"), "column 1/23/2O", id="a misspelt day"),
         pytest.param(("1/22/20", "Population"), "column Population", id="the file of deaths"),
+        pytest.param(("1/22/20", "\x1b[31m"), r"column '\\x1b\[31m'", id="a column with control characters"),
         pytest.param(("1/22/20", ""), "column number 13", id="a column without name"),
     ],
 )
@@ -170,6 +171,21 @@ def test_bytes_that_are_no_text_are_refused_by_row_and_column(bad: bytes, messag
     before, _, after = wide().encode().rpartition(b"Autauga,Alabama")
     with pytest.raises(MalformedFeed, match=message):
         parse(before + b"A" + bad + b",Alabama" + after)
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        pytest.param(b"UID,\0iso2\n", "row 1, column number 2", id="in the header"),
+        pytest.param(b"UID,iso2\r\n1,\0\r\n", "row 2, column iso2", id="with CRLF"),
+        pytest.param(b"a\rb,c\n\0", "row 2, column 'a", id="in a file with lone carriage returns"),
+        pytest.param(b'UID,iso2\n"1,2",\0\n', "row 2, column iso2", id="after a quoted comma"),
+        pytest.param(b"UID\n1,2,\0\n", "row 2, column number 3", id="beyond the header"),
+    ],
+)
+def test_a_byte_that_is_no_text_is_placed_in_any_file(content: bytes, where: str) -> None:
+    with pytest.raises(MalformedFeed, match=where):
+        parse(content)
 
 
 def test_a_refusal_is_one_line_whatever_the_cell_holds() -> None:
