@@ -94,4 +94,5 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def _as_uri(location: str) -> str:
     if "://" in location:
         return location.rstrip("/")
-    return Path(location).absolute().as_uri()
+    # Unquoted: fsspec, Spark and Delta all take a local path as it is, and none of them would decode `%20`.
+    return f"file://{Path(location).absolute()}"

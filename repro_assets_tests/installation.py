@@ -7,15 +7,17 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from repro_assets import settings as settings_module
 
 REPRO = Path(sys.executable).parent / "repro"
+Found = TypeVar("Found")
 _SETTINGS = ("REPRO_", "MLFLOW_", "DAGSTER_")
 
 
@@ -27,8 +29,8 @@ class Installation:
 
     @classmethod
     def make(cls, folder: Path) -> Installation:
-        """An empty `var/` that shares the project's jars."""
-        var = folder / "var"
+        """An empty `var/`, under a name that a careless path would break, that shares the project's jars."""
+        var = folder / "a var with spaces"
         var.mkdir(parents=True)
         (var / "jars").symlink_to(settings_module.load({}).jars)
         return cls(var)
@@ -99,3 +101,13 @@ def java_that_refuses(folder: Path) -> dict[str, str]:
 def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def wait_until(condition: Callable[[], Found | None], *, seconds: float) -> Found:
+    """Ask until there is an answer; the time is a bound for a broken test, not a measurement."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (found := condition()) is not None:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"no answer within {seconds:g} s")

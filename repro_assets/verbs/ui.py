@@ -1,4 +1,8 @@
-"""`repro ui`: Dagster's page (with its daemon) and MLflow's page on loopback, both stopped cleanly."""
+"""`repro ui`: Dagster's page and daemon, and MLflow's page, on loopback; all stopped cleanly.
+
+Webserver and daemon are started by themselves and below `var/`: `dg dev` lets the project's `.env` win over the
+environment, so that a state elsewhere (`REPRO_VAR`) would not be the one that is shown.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +27,15 @@ _GRACE_SECONDS = 20.0
 
 
 def commands(settings: Settings, dagster_port: int, mlflow_port: int) -> dict[str, list[str]]:
-    """The processes to start, by the name of their page."""
+    """The processes to start, by name; the daemon has no page."""
     bin_folder = Path(sys.executable).parent
+    workspace = ["-w", str(settings.project / "workspace.yaml")]
     return {
-        "Dagster": [str(bin_folder / "dg"), "dev", "--host", _LOOPBACK, "--port", str(dagster_port)],
+        "Dagster": [
+            *(str(bin_folder / "dagster-webserver"), "--host", _LOOPBACK, "--port", str(dagster_port)),
+            *workspace,
+        ],
+        "daemon": [str(bin_folder / "dagster-daemon"), "run", *workspace],
         "MLflow": [
             *(str(bin_folder / "mlflow"), "server", "--host", _LOOPBACK, "--port", str(mlflow_port)),
             *("--workers", "1", "--backend-store-uri", settings.mlflow_tracking_uri),
@@ -53,9 +62,9 @@ def serve(settings: Settings, dagster_port: int, mlflow_port: int) -> None:
     processes = _start(settings, commands(settings, dagster_port, mlflow_port), environment)
     restored = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        for name, process in processes.items():
-            _wait_until_it_answers(name, process, ports[name], settings)
-            sys.stderr.write(f"{name:8} http://{_LOOPBACK}:{ports[name]}\n")
+        for name, port in ports.items():
+            _wait_until_it_answers(name, processes[name], port, settings)
+            sys.stderr.write(f"{name:8} http://{_LOOPBACK}:{port}\n")
         sys.stderr.write("Ctrl-C stops both.\n")
         _wait(processes, settings)
     except KeyboardInterrupt:
@@ -77,7 +86,7 @@ def _start(
             # starts us with `&` has it ignored, and that is inherited.
             started[name] = subprocess.Popen(
                 command,
-                cwd=settings.project,
+                cwd=settings.var,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

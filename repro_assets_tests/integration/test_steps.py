@@ -321,6 +321,6 @@ def test_a_message_names_the_first_few_of_many(features_of: Callable[..., list[R
 
 
 def test_models_take_the_features_as_spark_gives_them(tables: list[pa.Table]) -> None:
-    predictions = predict(fit(tables[0], ModelParams("logistic_regression")), tables[0])
+    predictions = predict(fit(tables[0], ModelParams("logistic_regression")), tables[0], 0.5)
 
     assert set(predictions["part"].to_pylist()) == {"test", "unlabelled"}

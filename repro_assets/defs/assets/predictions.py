@@ -49,16 +49,14 @@ class PredictionsConfig(StageConfig):
 def predictions(context: dg.AssetExecutionContext, config: PredictionsConfig) -> dg.MaterializeResult:
     """Predict with the model of the same data version, never the newest one."""
     params = config.params()
-    stage: Stage = context.resources.stages.open(
-        context, config, parameters=params, upstream=["features", "model"]
-    )
+    stage: Stage = context.resources.stages.open(context, config, parameters=params, upstream=["features", "model"])
     if done := stage.reused():
         return done
     fitted = FittedModels(
         full=stage.read_model("model", FULL),
         without_cases=stage.read_model("model", WITHOUT_CASES),
     )
-    table = predict(fitted, stage.read_table("features", "features"), **params)
-    metrics = evaluate(table, **params)
+    table = predict(fitted, stage.read_table("features", "features"), params["threshold"])
+    metrics = evaluate(table, params["threshold"])
     stage.write_table("predictions", table)
     return stage.finish(metrics=metrics, notes={"answer": answer(metrics, EXPERIMENT.caveat)})

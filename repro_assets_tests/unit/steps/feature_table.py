@@ -41,7 +41,7 @@ def _person(key: int, part: str, draw: random.Random) -> dict[str, object]:
         **{name: draw.choice(("missing", "one", "other")) for name in CATEGORICAL_COLUMNS},
         "enrollee_id": key,
         "part": part,
-        "city": "city_103",
+        "city": f"city_{key % 7}",
         "experience": experience,
         "target": None if part == "unlabelled" else int(draw.randrange(22) > experience),
     }

@@ -20,6 +20,10 @@ QUICK = {
 }
 
 
+def predicted(models: FittedModels, features: pa.Table) -> pa.Table:
+    return predict(models, features, 0.5)
+
+
 def fitted(features: pa.Table, family: str = "logistic_regression", **changes: object) -> FittedModels:
     return fit(features, ModelParams.from_settings({"family": family, **QUICK[family], **changes}))
 
@@ -36,14 +40,14 @@ def test_there_is_a_quick_case_for_every_family() -> None:
 def test_row_order_does_not_matter(family: str) -> None:
     features = feature_table()
 
-    assert predict(fitted(shuffled(features), family), features) == predict(fitted(features, family), features)
+    assert predicted(fitted(shuffled(features), family), features) == predicted(fitted(features, family), features)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_a_family_finds_who_changes_jobs(family: str, method: str) -> None:
     features = feature_table(400)
-    test = predict(fitted(features, family, calibration_method=method), features).filter(pc.field("part") == "test")
+    test = predicted(fitted(features, family, calibration_method=method), features).filter(pc.field("part") == "test")
 
     changing = test.filter(pc.field("target") == 1)["probability"]
     staying = test.filter(pc.field("target") == 0)["probability"]
@@ -55,7 +59,7 @@ def test_rows_outside_train_change_nothing() -> None:
     features = feature_table()
     train_only = features.filter(pc.field("part") == "train")
 
-    assert predict(fitted(train_only), features) == predict(fitted(features), features)
+    assert predicted(fitted(train_only), features) == predicted(fitted(features), features)
 
 
 def test_the_blind_estimator_never_sees_a_case_column() -> None:
@@ -69,7 +73,7 @@ def test_other_case_figures_move_the_full_estimator_only() -> None:
     features = feature_table()
     other = replaced(features, "cases_per_100k", pc.power(features["cases_per_100k"], 3))
 
-    before, after = (predict(fitted(table), table) for table in (features, other))
+    before, after = (predicted(fitted(table), table) for table in (features, other))
 
     assert after["probability"] != before["probability"]
     assert after["probability_without_cases"] == before["probability_without_cases"]
@@ -78,7 +82,7 @@ def test_other_case_figures_move_the_full_estimator_only() -> None:
 def test_another_seed_gives_another_forest() -> None:
     features = feature_table()
 
-    one, other = (predict(fitted(features, "random_forest", random_state=seed), features) for seed in (1, 2))
+    one, other = (predicted(fitted(features, "random_forest", random_state=seed), features) for seed in (1, 2))
 
     assert one["probability"] != other["probability"]
 

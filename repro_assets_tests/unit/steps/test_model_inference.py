@@ -18,35 +18,48 @@ def models() -> FittedModels:
     return fit(feature_table(), ModelParams("logistic_regression"))
 
 
+def predicted(models: FittedModels, features: pa.Table) -> pa.Table:
+    return predict(models, features, 0.5)
+
+
 def test_only_people_whom_no_estimator_has_seen_are_predicted(models: FittedModels) -> None:
     features = feature_table()
 
     unseen = features.filter(pc.field("part") != "train")
 
-    assert predict(models, features)["enrollee_id"].to_pylist() == unseen["enrollee_id"].to_pylist()
+    assert predicted(models, features)["enrollee_id"].to_pylist() == unseen["enrollee_id"].to_pylist()
 
 
 def test_rows_come_in_order_of_their_key(models: FittedModels) -> None:
-    assert predict(models, shuffled(feature_table())) == predict(models, feature_table())
+    assert predicted(models, shuffled(feature_table())) == predicted(models, feature_table())
 
 
 def test_columns_are_those_of_the_schema(models: FittedModels) -> None:
-    schema = predict(models, feature_table()).schema
+    schema = predicted(models, feature_table()).schema
 
     assert dict(zip(schema.names, map(str, schema.types), strict=True)) == PREDICTION_SCHEMA
 
 
 def test_unlabelled_people_have_no_target(models: FittedModels) -> None:
-    predictions = predict(models, feature_table())
+    predictions = predicted(models, feature_table())
 
     unlabelled = predictions.filter(pc.field("part") == "unlabelled")
 
     assert unlabelled["target"].null_count == unlabelled.num_rows > 0
 
 
+def test_everybody_stands_with_their_city(models: FittedModels) -> None:
+    features = feature_table()
+    city_of = dict(zip(*(features[name].to_pylist() for name in ("enrollee_id", "city")), strict=True))
+
+    predictions = predicted(models, shuffled(features))
+
+    assert predictions["city"].to_pylist() == [city_of[key] for key in predictions["enrollee_id"].to_pylist()]
+
+
 @pytest.mark.parametrize(("threshold", "expected"), [(0.0, {1}), (1.0, {0}), (0.5, {0, 1})])
 def test_predicted_is_one_from_the_threshold_on(models: FittedModels, threshold: float, expected: set[int]) -> None:
-    predictions = predict(FittedModels(models.full, models.without_cases, threshold), feature_table())
+    predictions = predict(models, feature_table(), threshold)
 
     assert set(predictions["predicted"].to_pylist()) == expected
     assert predictions["predicted"].to_pylist() == [
@@ -60,9 +73,15 @@ def test_a_category_that_train_never_had_is_no_obstacle(models: FittedModels) ->
         features.column_names.index("gender"), "gender", pa.array(["new"] * features.num_rows)
     )
 
-    assert predict(models, unknown)["probability"].null_count == 0
+    assert predicted(models, unknown)["probability"].null_count == 0
+
+
+@pytest.mark.parametrize("threshold", [-0.01, 1.01, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(models: FittedModels, threshold: float) -> None:
+    with pytest.raises(BadInput, match=rf"\[threshold\]: stored {threshold}, expected a number from 0.0 to 1.0"):
+        predict(models, feature_table(), threshold)
 
 
 def test_nobody_to_predict_is_refused(models: FittedModels) -> None:
     with pytest.raises(BadInput, match="nobody to predict"):
-        predict(models, feature_table().filter(pc.field("part") == "train"))
+        predicted(models, feature_table().filter(pc.field("part") == "train"))

@@ -16,13 +16,16 @@ def test_defaults_of_a_family_stand_in_the_canonical_form(family: str) -> None:
         "random_state": 20200611,
         "calibration_method": "sigmoid",
         "calibration_folds": 5,
-        "threshold": 0.5,
         **{name: allowed.default for name, allowed in FAMILIES[family].items()},
     }
 
 
+def test_the_plainest_family_is_the_default() -> None:
+    assert ModelParams().family == "logistic_regression"
+
+
 def test_what_as_dict_wrote_from_settings_reads() -> None:
-    params = ModelParams("random_forest", 7, "isotonic", 3, 0.25, {"n_estimators": 50})
+    params = ModelParams("random_forest", 7, "isotonic", 3, {"n_estimators": 50})
 
     assert ModelParams.from_settings(params.as_dict()) == params
 
@@ -30,10 +33,11 @@ def test_what_as_dict_wrote_from_settings_reads() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        pytest.param({"threshold": "0.25"}, {"threshold": 0.25}, id="text and number"),
+        pytest.param({"learning_rate": "0.25"}, {"learning_rate": 0.25}, id="text and number"),
         pytest.param({"learning_rate": 1}, {"learning_rate": 1.0}, id="1 and 1.0"),
         pytest.param({"l2_regularization": "-0.0"}, {"l2_regularization": 0}, id="minus zero and zero"),
         pytest.param({}, {"max_iter": "100"}, id="left out and default"),
+        pytest.param({"max_iter": 50.0}, {"max_iter": 50}, id="an integer in a float"),
     ],
 )
 def test_the_same_value_written_differently_gives_one_digest(one: dict[str, object], other: dict[str, object]) -> None:
@@ -54,8 +58,10 @@ def test_the_same_value_written_differently_gives_one_digest(one: dict[str, obje
         pytest.param({"random_state": -1}, "[random_state]", id="a negative seed"),
         pytest.param({"random_state": True}, "[random_state]", id="true for 1"),
         pytest.param({"random_state": 1.5}, "[random_state]", id="a broken seed"),
-        pytest.param({"threshold": "nan"}, "[threshold]", id="not a number"),
-        pytest.param({"threshold": 1.01}, "[threshold]", id="more than certain"),
+        pytest.param({"random_state": float("nan")}, "[random_state]", id="a seed that is no number"),
+        pytest.param({"learning_rate": "nan"}, "[learning_rate]", id="not a number"),
+        pytest.param({"learning_rate": 1.01}, "[learning_rate]: stored 1.01, expected a number from", id="too large"),
+        pytest.param({"threshold": 0.5}, "stored threshold", id="a parameter of predictions"),
         pytest.param({"max_iter": "many"}, "[max_iter]", id="text"),
         pytest.param({"max_leaf_nodes": 10_000}, "[max_leaf_nodes]: stored 10000, expected an integer", id="leaves"),
         pytest.param({"n_estimators": 10}, "stored n_estimators", id="another family's parameter"),

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from repro_assets.errors import BadInput
-from repro_assets.steps.split import side
+from repro_assets.steps.split import check_split, side
 
 
 def test_the_side_is_given_by_the_first_32_bits_of_the_hash() -> None:
@@ -36,5 +36,25 @@ def test_a_larger_share_keeps_everybody_who_was_in_test() -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_a_share_that_leaves_a_side_empty_is_refused(fraction: float) -> None:
-    with pytest.raises(BadInput, match="test_fraction"):
+    with pytest.raises(BadInput, match=rf"\[test_fraction\]: stored {fraction}, expected a number above 0 and below 1"):
         side(1, "salt", fraction)
+
+
+@pytest.mark.parametrize(
+    "salt",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("a" * 201, id="too long"),
+        pytest.param("a\nb", id="two lines"),
+        pytest.param("a\x00", id="a control character"),
+        pytest.param("\ud800", id="half a character"),
+    ],
+)
+def test_a_salt_that_nobody_could_write_down_is_refused(salt: str) -> None:
+    with pytest.raises(BadInput, match=r"\[salt\]: stored '.*, expected 1 to 200 printable characters"):
+        side(1, salt, 0.5)
+
+
+@pytest.mark.parametrize("salt", ["a", "a" * 200, "Ünïcode, with blanks"])
+def test_a_salt_that_can_be_printed_is_accepted(salt: str) -> None:
+    check_split(salt, 0.5)
