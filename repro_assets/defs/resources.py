@@ -32,6 +32,7 @@ from repro_assets.settings import DEFAULT_ENVIRONMENT
 class SourceTree(dg.ConfigurableResource["SourceTree"]):
     """The source tree of this installation; captured at most once per run."""
 
+    limit_megabytes: int = Field(default=50, description="Size of the tree above which it is refused.")
     _pin: CodePin | None = PrivateAttr(default=None)
 
     def pin(self) -> CodePin:
@@ -42,7 +43,7 @@ class SourceTree(dg.ConfigurableResource["SourceTree"]):
         """
         if self._pin is None:
             here = settings_module.load()
-            self._pin = source_tree.capture(here.project, here.capsules)
+            self._pin = source_tree.capture(here.project, here.capsules, self.limit_megabytes * 1024 * 1024)
         return self._pin
 
 
@@ -110,5 +111,5 @@ def resources() -> dict[str, Any]:
         "raw_tables": RawTables(),
         "source_tree": SourceTree(),
         "spark_cluster": SparkClusterResource.configure_at_launch(),
-        "stages": Stages(),
+        "stages": dg.ResourceDefinition(lambda _context: Stages(), description="Opens the stage of an asset."),
     }

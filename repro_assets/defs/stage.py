@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import PrivateAttr
 
 from repro_assets.defs import stage_record
 from repro_assets.defs.run_pins import RunPins
@@ -36,10 +35,11 @@ if TYPE_CHECKING:
 PROGRESS = logging.getLogger("repro_assets.progress")
 
 
-class Stages(dg.ConfigurableResource["Stages"]):
+class Stages:
     """Opens the stage of an asset; one instance per Dagster run."""
 
-    _run: RunPins = PrivateAttr(default_factory=RunPins)
+    def __init__(self) -> None:
+        self._run = RunPins()
 
     def open(
         self,

@@ -1,0 +1,96 @@
+"""The receipt of compute: what it says, and what it never says."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from repro_assets.pins.canonical import canonical_json
+from repro_assets.resources import receipt
+from repro_assets.resources.receipt import REDACTED, compute_receipt, redact
+
+
+def test_a_receipt_has_these_sections() -> None:
+    assert list(compute_receipt(None)) == ["host", "cpu", "blas", "threads", "spark"]
+
+
+def test_without_a_session_there_is_no_spark_in_it() -> None:
+    assert compute_receipt(None)["spark"] is None
+
+
+def test_a_receipt_can_be_written_into_a_manifest() -> None:
+    assert canonical_json(compute_receipt(None))
+
+
+def test_the_processor_is_described_as_far_as_numbers_depend_on_it() -> None:
+    found = receipt.cpu()
+
+    assert found["model"]
+    assert re.fullmatch(r"[0-9a-f]{64}", found["flags_sha256"])
+    assert found["cores"] == os.cpu_count()
+    assert found["numpy_dispatch"] == sorted(found["numpy_dispatch"])
+    assert found["numpy_dispatch"]
+
+
+def test_the_number_library_is_named_with_kernel_and_threads() -> None:
+    __import__("numpy")
+
+    libraries = [library for library in receipt.blas() if library["user_api"] == "blas"]
+
+    assert libraries
+    assert all(library["num_threads"] == 1 for library in libraries)
+    assert all(library["architecture"] for library in libraries)
+
+
+def test_no_path_of_this_machine_is_in_it() -> None:
+    assert "filepath" not in str(receipt.blas())
+
+
+def test_thread_variables_are_written_as_they_stand(monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS")
+
+    threads = compute_receipt(None)["threads"]
+
+    assert (threads["OMP_NUM_THREADS"], threads["MKL_NUM_THREADS"]) == ("7", None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spark.hadoop.fs.s3a.secret.key",
+        "spark.hadoop.fs.s3a.access.key",
+        "spark.hadoop.fs.s3a.session.token",
+        "spark.hadoop.fs.s3a.encryption.key",
+        "spark.hadoop.fs.s3a.server-side-encryption.key",
+        "spark.hadoop.fs.azure.account.key.store.dfs.core.windows.net",
+        "spark.hadoop.fs.azure.account.oauth2.client.secret",
+        "spark.hadoop.fs.azure.sas.container.store.blob.core.windows.net",
+        "spark.hadoop.fs.gs.auth.service.account.private.key",
+        "spark.hadoop.fs.gs.auth.service.account.private.key.id",
+        "spark.hadoop.google.cloud.auth.service.account.json.keyfile.credentials",
+        "spark.hadoop.javax.jdo.option.ConnectionPassword",
+        "spark.authenticate.secret",
+        "spark.ssl.keyPassword",
+        "spark.ssl.keyStorePassphrase",
+        "spark.executorEnv.AWS_SECRET_ACCESS_KEY",
+        "spark.executorEnv.SERVICE_API_KEY",
+        "SPARK.HADOOP.SECRET",
+    ],
+)
+def test_the_value_of_a_secret_is_left_out(name) -> None:
+    assert redact({name: "hunter2"}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["spark.sql.shuffle.partitions", "spark.master", "spark.hadoop.parquet.page.verify-checksum.enabled", "spark.jars"],
+)
+def test_what_is_no_secret_stays(name) -> None:
+    assert redact({name: "2"}) == {name: "2"}
+
+
+def test_settings_come_sorted_by_name() -> None:
+    assert list(redact({"b": "1", "a": "2"})) == ["a", "b"]

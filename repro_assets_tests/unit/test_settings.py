@@ -1,0 +1,122 @@
+"""Where state lives: defaults, what moves it, and that every tool is told the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from repro_assets import settings as settings_module
+from repro_assets.resources import storage
+from repro_assets.settings import kernel_variables, load
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_without_variables_everything_is_below_the_project() -> None:
+    here = load({})
+
+    assert here.project == PROJECT
+    assert here.var == PROJECT / "var"
+    assert here.lake == f"file://{PROJECT / 'var' / 'lake'}"
+    assert here.capsules == PROJECT / "var" / "capsules"
+    assert here.mlflow_tracking_uri == f"sqlite:///{PROJECT / 'var' / 'mlflow' / 'mlflow.db'}"
+    assert here.dagster_home == PROJECT / "var" / "dagster"
+    assert here.envs == PROJECT / "envs"
+
+
+def test_one_variable_moves_all_state() -> None:
+    here = load({"REPRO_VAR": "/state"})
+
+    assert here.lake == "file:///state/lake"
+    assert here.capsules == Path("/state/capsules")
+    assert here.mlflow_tracking_uri == "sqlite:////state/mlflow/mlflow.db"
+    assert here.dagster_home == Path("/state/dagster")
+    assert here.jars == Path("/state/jars")
+    assert here.mlflow_artifacts == Path("/state/mlflow/artifacts")
+    assert here.envs == PROJECT / "envs"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "attribute", "expected"),
+    [
+        ("REPRO_LAKE", "s3://bucket/lake", "lake", "s3://bucket/lake"),
+        ("REPRO_LAKE", "s3://bucket/lake/", "lake", "s3://bucket/lake"),
+        ("REPRO_LAKE", "/shared/lake", "lake", "file:///shared/lake"),
+        ("REPRO_CAPSULES", "/shared/capsules", "capsules", Path("/shared/capsules")),
+        ("MLFLOW_TRACKING_URI", "http://mlflow:5000", "mlflow_tracking_uri", "http://mlflow:5000"),
+        ("DAGSTER_HOME", "/shared/dagster", "dagster_home", Path("/shared/dagster")),
+        ("REPRO_ENVS", "/shared/envs", "envs", Path("/shared/envs")),
+    ],
+)
+def test_each_location_can_be_moved_alone(variable, value, attribute, expected) -> None:
+    moved, default = load({variable: value}), load({})
+
+    assert getattr(moved, attribute) == expected
+    others = {"var", "lake", "capsules", "mlflow_tracking_uri", "dagster_home", "envs"} - {attribute}
+    assert all(getattr(moved, other) == getattr(default, other) for other in others)
+
+
+def test_a_relative_location_is_made_absolute(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    here = load({"REPRO_VAR": "state", "REPRO_LAKE": "lake", "DAGSTER_HOME": "home"})
+
+    assert here.var == tmp_path / "state"
+    assert here.lake == f"file://{tmp_path / 'lake'}"
+    assert here.dagster_home == tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    "variable", ["REPRO_VAR", "REPRO_LAKE", "REPRO_CAPSULES", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "REPRO_ENVS"]
+)
+def test_an_empty_variable_is_an_unset_one(variable) -> None:
+    assert load({variable: ""}) == load({})
+
+
+def test_nothing_is_created_by_reading(tmp_path) -> None:
+    load({"REPRO_VAR": str(tmp_path / "var")})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_variables_given_to_other_tools_lead_to_the_same_settings(tmp_path, monkeypatch) -> None:
+    here = load({"REPRO_VAR": str(tmp_path / "var"), "REPRO_LAKE": "s3://bucket/lake"})
+    monkeypatch.chdir(tmp_path)
+
+    assert load(here.variables()) == here
+
+
+@pytest.mark.parametrize("name", ["with space", "per%20cent", "ünï", "a#b"])
+def test_a_lake_stands_in_the_folder_that_was_named(tmp_path, name) -> None:
+    here = load({"REPRO_VAR": str(tmp_path / name)})
+
+    storage.write_bytes(storage.join(here.lake, "marker"), b"")
+
+    assert (tmp_path / name / "lake" / "marker").exists()
+    assert urlsplit(here.lake).scheme == "file"
+
+
+def test_thread_variables_are_one_where_unset_and_otherwise_stay() -> None:
+    assert kernel_variables({"OMP_NUM_THREADS": "4"}) == {
+        "OMP_NUM_THREADS": "4",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+
+
+def test_a_dead_tracking_server_is_not_waited_for_long() -> None:
+    variables = load({}).variables()
+
+    assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+    assert int(variables["MLFLOW_HTTP_REQUEST_TIMEOUT"]) <= 7
+
+
+def test_the_module_lists_every_variable_it_reads() -> None:
+    source = Path(settings_module.__file__).read_text()
+    read = set(re.findall(r'values\.get\("([A-Z_]+)"\)', source))
+
+    assert read
+    assert all(f"| `{name}` |" in (settings_module.__doc__ or "") for name in read), sorted(read)
