@@ -9,7 +9,6 @@ Log format: https://github.com/delta-io/delta/blob/master/PROTOCOL.md, "Delta Lo
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +16,7 @@ from typing import Any
 from repro_assets.errors import DataDamaged
 from repro_assets.feeds.publication import Publication, from_user_metadata, is_same, newest, to_user_metadata
 from repro_assets.pins.canonical import canonical_json, digest
-from repro_assets.pins.data import parse_commit
-from repro_assets.resources import storage
-
-_COMMIT_FILE = re.compile(r"(\d{20})\.json", re.ASCII)
+from repro_assets.resources import delta_log, storage
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,8 @@ def read_on(history: TableHistory) -> TableHistory:
         DataDamaged: A commit file is not JSON lines.
     """
     since = -1 if history.version is None else history.version
-    for version in sorted(version for version in _versions(history.uri) if version > since):
-        where = _commit_file(history.uri, version)
-        commit = parse_commit(version, storage.read_bytes(where), where)
+    for version in (version for version in delta_log.versions(history.uri) if version > since):
+        commit = delta_log.read_commit(history.uri, version)
         found = tuple(Recorded(item, version) for item in from_user_metadata(commit.user_metadata))
         history = replace(
             history,
@@ -100,7 +95,7 @@ def read_commit_info(uri: str, version: int) -> Mapping[str, Any]:
     Raises:
         DataDamaged: There is none.
     """
-    where = _commit_file(uri, version)
+    where = delta_log.commit_uri(uri, version)
     for line in storage.read_bytes(where).splitlines():
         action = _parse(line, where)
         if "commitInfo" in action:
@@ -138,15 +133,6 @@ def _parse(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DataDamaged("a record of the table is not an object", where=where, stored=repr(line[:40]))
     return document
-
-
-def _versions(uri: str) -> list[int]:
-    found = (_COMMIT_FILE.fullmatch(name) for name in storage.names(storage.join(uri, "_delta_log")))
-    return [int(match[1]) for match in found if match]
-
-
-def _commit_file(uri: str, version: int) -> str:
-    return storage.join(uri, "_delta_log", f"{version:020d}.json")
 
 
 def _unchanged_folder(uri: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -14,13 +13,11 @@ from pydantic import PrivateAttr
 from repro_assets import settings as settings_module
 from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, TableReplaced, VersionExpired
 from repro_assets.pins.canonical import canonical_json, digest
-from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin, parse_commit
-from repro_assets.resources import storage
+from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin
+from repro_assets.resources import delta_log, storage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_COMMIT_NAME = re.compile(r"(\d{20})\.json")
 
 
 class RawTables(dg.ConfigurableResource["RawTables"]):
@@ -45,8 +42,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
 
     def versions(self, table: str) -> list[int]:
         """Numbers of the commits that are in the log, ascending; empty where there is no table."""
-        names = storage.names(storage.join(self.uri(table), "_delta_log"))
-        return [int(match[1]) for name in names if (match := _COMMIT_NAME.fullmatch(name))]
+        return delta_log.versions(self.uri(table))
 
     def history(self, table: str) -> list[Commit]:
         """All commits of a table, ascending.
@@ -63,8 +59,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
     def commit(self, table: str, version: int) -> Commit:
         """Read one commit; a commit file never changes, so it is read once."""
         if (table, version) not in self._commits:
-            where = storage.join(self.uri(table), "_delta_log", f"{version:020d}.json")
-            self._commits[table, version] = parse_commit(version, storage.read_bytes(where), where)
+            self._commits[table, version] = delta_log.read_commit(self.uri(table), version)
         return self._commits[table, version]
 
     def pin(self, table: str, version: int) -> CommitPin:

@@ -42,9 +42,9 @@ def test_a_stored_model_predicts_the_same_bits(family: str, method: str) -> None
     features = feature_table()
     models = fitted(features, family, method)
 
-    again = FittedModels(reloaded(models.full), reloaded(models.without_cases), models.threshold)
+    again = FittedModels(reloaded(models.full), reloaded(models.without_cases))
 
-    assert predict(again, features) == predict(models, features)
+    assert predict(again, features, 0.5) == predict(models, features, 0.5)
 
 
 def test_bytes_other_than_the_recorded_ones_are_not_loaded() -> None:

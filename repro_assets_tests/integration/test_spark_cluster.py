@@ -1,0 +1,205 @@
+"""The session of a cluster file: one per process, and really what the file says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import ClusterMismatch
+from repro_assets.pins.compute import ClusterFile, parse_cluster, require_effective
+from repro_assets.resources.receipt import compute_receipt
+from repro_assets.resources.spark_cluster import (
+    SparkClusterResource,
+    effective_settings,
+    lazy_resource,
+    load_cluster,
+    open_session,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def cluster() -> ClusterFile:
+    """The file that the session was opened from."""
+    return load_cluster("local-v1", settings_module.load())
+
+
+@pytest.fixture
+def other(cluster: ClusterFile) -> ClusterFile:
+    """A cluster that differs in one setting."""
+    document = json.loads(cluster.text)
+    document["spark_conf"]["spark.sql.shuffle.partitions"] = "7"
+    return parse_cluster("other-v1", json.dumps(document))
+
+
+def test_the_same_cluster_again_is_the_same_session(spark: SparkSession, cluster) -> None:
+    assert open_session(cluster) is spark
+    assert open_session("local-v1") is spark
+
+
+def test_another_cluster_in_the_same_process_is_refused_with_what_to_do(spark: SparkSession, other) -> None:
+    with pytest.raises(ClusterMismatch, match=r"stored local-v1, expected other-v1.*--cluster other-v1"):
+        open_session(other)
+
+    assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
+
+
+def test_a_cluster_that_only_looks_the_same_is_another(spark: SparkSession, cluster) -> None:
+    with pytest.raises(ClusterMismatch):
+        open_session(dataclasses.replace(cluster, sha256="0" * 64))
+
+
+def test_every_declared_setting_is_read_back_from_context_and_session(spark: SparkSession, cluster) -> None:
+    effective = effective_settings(cluster, spark)
+
+    require_effective(cluster, effective)
+    read = set(effective["SparkContext"]) & set(effective["session"]) | set(effective["jvm"])
+    assert read == set(cluster.settings())
+
+
+def test_a_setting_that_somebody_changed_in_the_session_is_found(spark: SparkSession, cluster) -> None:
+    spark.conf.set("spark.sql.shuffle.partitions", "200")
+    try:
+        with pytest.raises(ClusterMismatch, match=r"spark\.sql\.shuffle\.partitions is '200' in session"):
+            require_effective(cluster, effective_settings(cluster, spark))
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", "2")
+
+
+def test_a_setting_that_somebody_changed_in_hadoop_is_found(spark: SparkSession, cluster) -> None:
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    hadoop.set("parquet.page.verify-checksum.enabled", "false")
+    try:
+        with pytest.raises(ClusterMismatch, match=r"verify-checksum\.enabled is 'false' in hadoop"):
+            require_effective(cluster, effective_settings(cluster, spark))
+    finally:
+        hadoop.set("parquet.page.verify-checksum.enabled", "true")
+
+
+def test_the_heap_is_the_one_of_the_file(spark: SparkSession, cluster) -> None:
+    arguments = list(spark._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments())
+
+    assert f"-Xmx{cluster.driver_memory}" in arguments
+    assert effective_settings(cluster, spark)["jvm"]["spark.driver.memory"] == cluster.driver_memory
+    assert 1.5e9 < spark._jvm.java.lang.Runtime.getRuntime().maxMemory() <= 2 * 2**30
+
+
+def test_the_declared_options_of_the_jvm_are_in_force(spark: SparkSession, cluster) -> None:
+    declared = cluster.spark_conf["spark.driver.extraJavaOptions"]
+
+    assert effective_settings(cluster, spark)["jvm"]["spark.driver.extraJavaOptions"] == declared
+    assert spark._jvm.java.util.TimeZone.getDefault().getID() == "UTC"
+
+
+def test_workers_run_in_this_environment(spark: SparkSession) -> None:
+    (worker,) = spark.range(1).rdd.map(lambda _: sys.executable).collect()
+
+    assert worker == sys.executable
+
+
+_FOREIGN_SESSION = """
+from pyspark.sql import SparkSession
+
+foreign = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+
+from repro_assets.errors import ClusterMismatch
+from repro_assets.resources.spark_cluster import open_session
+
+try:
+    open_session()
+except ClusterMismatch as refused:
+    print(refused)
+finally:
+    foreign.stop()
+"""
+
+
+def test_a_session_that_somebody_opened_before_is_not_taken_for_the_declared_one() -> None:
+    """Asked again, Spark returns the old context and lets `spark.conf` repeat the new settings."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FOREIGN_SESSION], env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+
+    (message,) = done.stdout.splitlines()
+    assert "spark.master is 'local[1]' in SparkContext, declared 'local[2]'" in message
+    assert "fresh process" in message
+
+
+# --- page checksums ---------------------------------------------------------------------------------------------
+
+MARKED = 0x1122334455667788
+
+
+def flipped(folder: Path, *, checksums: bool) -> str:
+    """A Parquet file with one bit of a value flipped after it was written."""
+    path = folder / "flipped.parquet"
+    table = pa.table({"value": pa.array([MARKED] * 4, pa.int64())})
+    pq.write_table(
+        table,
+        path,
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=checksums,
+    )
+    content = bytearray(path.read_bytes())
+    content[content.index(MARKED.to_bytes(8, "little"))] ^= 1
+    path.write_bytes(content)
+    return path.as_uri()
+
+
+def test_a_flipped_bit_in_a_page_is_found_when_spark_reads_it(spark: SparkSession, tmp_path) -> None:
+    from pyspark.errors import PySparkException
+
+    frame = spark.read.parquet(flipped(tmp_path, checksums=True))
+
+    with pytest.raises(PySparkException):
+        frame.collect()
+
+
+def test_the_same_bit_is_silently_wrong_where_the_writer_left_checksums_out(spark: SparkSession, tmp_path) -> None:
+    """Why the test above can only pass through the page checksum."""
+    values = [row.value for row in spark.read.parquet(flipped(tmp_path, checksums=False)).collect()]
+
+    assert values == [MARKED ^ 1, MARKED, MARKED, MARKED]
+
+
+# --- as a Dagster resource, and in the receipt ------------------------------------------------------------------
+
+
+def test_the_resource_gives_assets_the_session_of_its_file(spark: SparkSession, cluster) -> None:
+    resource = SparkClusterResource(name="local-v1").create_resource(None)
+
+    assert resource.cluster == cluster
+    assert resource.spark_session is spark
+    assert resource.opened_session is spark
+
+
+def test_the_resource_of_another_cluster_is_refused_on_first_use_only(spark: SparkSession, other) -> None:
+    resource = lazy_resource(other)
+
+    with pytest.raises(ClusterMismatch):
+        _ = resource.spark_session
+
+
+def test_the_receipt_says_what_the_session_runs_on(spark: SparkSession, cluster) -> None:
+    found = compute_receipt(spark)["spark"]
+
+    assert (found["version"], found["master"]) == (cluster.spark_version, "local[2]")
+    assert (found["default_parallelism"], found["executors"]) == (2, 1)
+    assert int(found["java"].split(".")[0]) >= 17
+    assert found["settings"]["spark.sql.session.timeZone"] == "UTC"
