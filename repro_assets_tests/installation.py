@@ -29,10 +29,13 @@ class Installation:
 
     @classmethod
     def make(cls, folder: Path) -> Installation:
-        """An empty `var/`, under a name that a careless path would break, that shares the project's jars."""
+        """An empty `var/`, under a name that a careless path would break, that shares the project's jars and proofs."""
         var = folder / "a var with spaces"
         var.mkdir(parents=True)
-        (var / "jars").symlink_to(settings_module.load({}).jars)
+        shared = settings_module.load({}).var
+        (shared / "envs").mkdir(parents=True, exist_ok=True)
+        for name in ("jars", "envs"):  # what is fetched once, and the memo of packages proved once
+            (var / name).symlink_to(shared / name)
         return cls(var)
 
     def environment(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -159,6 +160,7 @@ def show_progress() -> None:
 
 
 def _opener(here: settings_module.Settings) -> Callable[[], SparkSession]:
+    @functools.cache
     def open_spark() -> Any:
         from repro_assets.resources.spark_cluster import open_session
 

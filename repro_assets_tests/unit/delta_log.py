@@ -18,9 +18,7 @@ def commit_lines(*actions: Mapping[str, Any]) -> bytes:
     return "".join(json.dumps(action, ensure_ascii=False) + "\n" for action in actions).encode()
 
 
-def commit_file(
-    *actions: Mapping[str, Any], timestamp: int = 1_000, operation: str = "WRITE", **info: Any
-) -> bytes:
+def commit_file(*actions: Mapping[str, Any], timestamp: int = 1_000, operation: str = "WRITE", **info: Any) -> bytes:
     """A commit with its `commitInfo` first."""
     return commit_lines({"commitInfo": {"timestamp": timestamp, "operation": operation, **info}}, *actions)
 

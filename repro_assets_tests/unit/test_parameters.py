@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from repro_assets.definitions import defs
 from repro_assets.defs.jobs import CHAIN
 from repro_assets.defs.parameters import read_parameters
-from repro_assets.definitions import defs
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.verbs.run import plan

@@ -117,7 +117,9 @@ def test_a_name_of_a_versioned_file_is_accepted(name) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-a", "A", "a_b", "a.json", "../a", "/a", "a\n", "é", "a" * 64, None, 1], ids=lambda name: repr(name)[:12]
+    "name",
+    ["", "-a", "A", "a_b", "a.json", "../a", "/a", "a\n", "é", "a" * 64, None, 1],
+    ids=lambda name: repr(name)[:12],
 )
 def test_what_can_t_be_a_file_s_name_is_refused(name) -> None:
     with pytest.raises(BadInput, match="not a cluster name"):

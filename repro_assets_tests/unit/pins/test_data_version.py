@@ -41,7 +41,9 @@ def test_a_key_needs_no_quoting_anywhere(versions) -> None:
     assert re.fullmatch(r"[a-z0-9_-]{1,200}", encode(versions, list(versions)))
 
 
-@given(st.dictionaries(NAMES, VERSIONS, min_size=2, max_size=4), st.dictionaries(NAMES, VERSIONS, min_size=2, max_size=4))
+@given(
+    st.dictionaries(NAMES, VERSIONS, min_size=2, max_size=4), st.dictionaries(NAMES, VERSIONS, min_size=2, max_size=4)
+)
 def test_two_data_versions_never_share_a_key(left, right) -> None:
     assume(list(left.items()) != list(right.items()))
 
@@ -78,8 +80,8 @@ HOSTILE = {
     "an emoji": KEY + "\N{PILE OF POO}",
     "300 characters": "a" * 300,
     "300 digits": "covid_cases-v" + "1" * 300 + "--job_changes-v000001",
-    "Arabic digits": "covid_cases-v٠٠٠٠١٢--job_changes-v000001",
-    "full-width digits": "covid_cases-v００００１２--job_changes-v000001",
+    "Arabic digits": KEY.translate({ord("0") + digit: 0x0660 + digit for digit in range(10)}),
+    "full-width digits": KEY.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)}),
     "capital letters": KEY.upper(),
     "a Kelvin sign": KEY.replace("c", "\N{KELVIN SIGN}", 1),
     "a number without padding": "covid_cases-v12--job_changes-v1",

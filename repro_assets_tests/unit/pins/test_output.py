@@ -105,4 +105,7 @@ def test_any_part_moves_the_digest_of_an_output(parts) -> None:
 
 
 def test_the_digest_of_several_parts_is_the_one_that_was_published() -> None:
-    assert output_digest({"full": "3" * 64, "train": "1" * 64}) == "82de7327f9fd97a0f5210d7d865b2421fc136d6f83297e109e7884d892eea5e6"
+    assert (
+        output_digest({"full": "3" * 64, "train": "1" * 64})
+        == "82de7327f9fd97a0f5210d7d865b2421fc136d6f83297e109e7884d892eea5e6"
+    )

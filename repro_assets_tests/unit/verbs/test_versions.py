@@ -100,7 +100,7 @@ def test_a_version_with_predictions_is_materialized_and_names_its_runs_newest_fi
     states = {row.key: (row.state, row.runs) for row in list_versions(TABLES, instance)}
 
     assert states.pop(key(1, 0)) == ("materialized", ["second", "first"])
-    assert set(state for state, _ in states.values()) == {"registered"}
+    assert {state for state, _ in states.values()} == {"registered"}
 
 
 @pytest.mark.parametrize(
