@@ -6,6 +6,7 @@ import dagster as dg
 
 from repro_assets.defs.assets import features, model, predictions, raw_tables, train_test_snapshot
 from repro_assets.defs.jobs import chain
+from repro_assets.defs.notifications import notify_on_failure
 from repro_assets.defs.resources import resources
 from repro_assets.defs.run_pins import code_version_of
 from repro_assets.experiment import EXPERIMENT
@@ -28,6 +29,7 @@ def _with_policies(assets: dg.AssetsDefinition) -> dg.AssetsDefinition:
 defs = dg.Definitions(
     assets=[*raw_tables.FEEDS, *(_with_policies(asset) for asset in _ASSETS)],
     jobs=[chain],
+    sensors=[notify_on_failure],
     resources=resources(),
     executor=dg.in_process_executor,
 )

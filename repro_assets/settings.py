@@ -12,6 +12,7 @@
 | `MLFLOW_HTTP_REQUEST_MAX_RETRIES`, `MLFLOW_HTTP_REQUEST_TIMEOUT` | 1, 5 | a dead server fails within seconds |
 | `MLFLOW_DISABLE_TELEMETRY` | true | MLflow reports to nobody |
 | `REPRO_MLFLOW_PAGE` | `http://127.0.0.1:5000` | where links from Dagster's page lead |
+| `REPRO_ON_FAILURE` | none | `package.module:function`, called when a run fails |
 | `REPRO_PROJECT` | the folder above the package | the source tree that is captured |
 | `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS` | 1 | number kernels; bound when a process starts |
 """

@@ -102,9 +102,9 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             )
 
     def read(self, spark: SparkSession, pin: CommitPin) -> DataFrame:
-        """Read the rows of a pin through Spark, after `check`."""
+        """Read the rows of a pin through Spark, after `check`, where the table stands now: a lake may have moved."""
         self.check(pin)
-        return spark.read.format("delta").option("versionAsOf", pin.version).load(pin.uri)
+        return spark.read.format("delta").option("versionAsOf", pin.version).load(self.uri(pin.table))
 
     def pin_of_key(self, key: str, table: str, version: int) -> CommitPin:
         """The pin of a table under a data version key: as first recorded, checked against what stands now.

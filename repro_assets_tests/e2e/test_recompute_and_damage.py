@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,23 @@ def test_nothing_is_left_running_in_mlflow_after_all_that(one_run: tuple[Install
     installation, key = one_run
     installation.json("run", key)
     assert installation.mlflow("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
+
+
+def test_a_state_that_was_moved_works_after_its_addresses_were_rewritten(
+    one_run: tuple[Installation, str], tmp_path: Path
+) -> None:
+    installation, key = one_run
+    before = installation.json("run", key)["runs"][0]
+    moved = Installation(tmp_path / "elsewhere")
+    shutil.move(installation.var, moved.var)
+    (moved.var / "dagster" / "dagster.yaml").unlink(missing_ok=True)
+    project = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "scripts.move_var", str(installation.var), str(moved.var)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {asset["state"] for asset in moved.json("run", key)["runs"][0]["assets"].values()} == {"reused"}
+    assert moved.json("show", before["mlflow_run_id"])["stages"].keys() == before["assets"].keys()
+    forced = moved.json("run", key, "--force")["runs"][0]["assets"]
+    assert {name: asset["output_digest"] for name, asset in forced.items()} == {
+        name: asset["output_digest"] for name, asset in before["assets"].items()
+    }
