@@ -82,7 +82,8 @@ def _checked(asset: str, values: dict[str, Any]) -> dict[str, Any]:
         ) from error
     if isinstance(config, (SnapshotConfig, ModelConfig, PredictionsConfig)):
         config.params()
-    return values
+    # As pydantic read them: Dagster's own check takes neither "1e-3" for a number nor 7.0 for an integer.
+    return config.model_dump(include=set(values))
 
 
 def _names(asset: str) -> list[str]:

@@ -20,7 +20,11 @@ def canonical_json(document: Any) -> bytes:
         BadInput: For any other value, since its text would not be stable.
     """
     _refuse_unstable(document, "$")
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput("a document holds text that is no Unicode", stored=repr(text[error.start])) from error
 
 
 def digest(document: Any) -> str:

@@ -17,6 +17,7 @@ from repro_assets.errors import BadInput, ClusterMismatch
 
 _OWN_SECTION = "repro"
 _OWN_FIELDS = {"master", "driver_memory", "jars"}
+_OWN_SETTINGS = {"spark.master", "spark.driver.memory"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -95,6 +96,14 @@ def parse_cluster(name: str, text: str) -> ClusterFile:
             stored=sorted(own),
             expected=sorted(_OWN_FIELDS),
         )
+    twice = sorted(_OWN_SETTINGS & set(_section(document, "spark_conf", where)))
+    if twice:
+        raise BadInput(
+            "a cluster file says a setting twice",
+            where=where,
+            stored=f"spark_conf {', '.join(twice)}",
+            fix="Leave it to `master` and `driver_memory` of the `repro` section",
+        )
     return ClusterFile(
         name=name,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -104,7 +113,7 @@ def parse_cluster(name: str, text: str) -> ClusterFile:
         spark_env_vars=_texts(document.get("spark_env_vars", {}), "spark_env_vars", where),
         master=_text(own, "master", where),
         driver_memory=_text(own, "driver_memory", where),
-        jars=tuple(_jar(jar, where) for jar in own["jars"]),
+        jars=_jars(own["jars"], where),
     )
 
 
@@ -168,6 +177,12 @@ def _texts(values: Any, field: str, where: str) -> dict[str, str]:
     if not isinstance(values, dict):
         raise BadInput(f"a cluster file's `{field}` must be an object", where=where, stored=type(values).__name__)
     return {key: _text(values, key, f"{where} {field}") for key in values}
+
+
+def _jars(values: Any, where: str) -> tuple[Jar, ...]:
+    if not isinstance(values, list):
+        raise BadInput("a cluster file's `jars` must be a list", where=where, stored=type(values).__name__)
+    return tuple(_jar(value, where) for value in values)
 
 
 def _jar(value: Any, where: str) -> Jar:

@@ -102,14 +102,22 @@ def parse_commit(version: int, content: bytes, where: str) -> Commit:
         DataDamaged: It is empty, not JSON lines, or has no commit time.
     """
     try:
-        actions = [json.loads(line) for line in content.decode("utf-8").splitlines() if line.strip()]
+        # By bytes: text may hold U+2028 and U+0085 as they are, and `str.splitlines` would break a line there.
+        actions = [json.loads(line.decode("utf-8")) for line in content.splitlines() if line.strip()]
     except ValueError as error:
         raise DataDamaged("a commit file is not JSON lines", where=where, stored=str(error)) from error
     if not actions or not all(isinstance(action, dict) for action in actions):
         raise DataDamaged("a commit file is empty or holds no actions", where=where, stored=f"{len(content)} bytes")
+    try:
+        return _commit(version, content, actions, where)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataDamaged("a commit file holds an action of another form", where=where, stored=str(error)) from error
+
+
+def _commit(version: int, content: bytes, actions: list[dict[str, Any]], where: str) -> Commit:
     info: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
     timestamp = info.get("inCommitTimestamp", info.get("timestamp"))
-    if not isinstance(timestamp, int):
+    if not isinstance(timestamp, int) or isinstance(timestamp, bool):
         raise DataDamaged("a commit does not say when it was made", where=where, expected="commitInfo.timestamp")
     return Commit(
         version=version,
@@ -126,6 +134,7 @@ def _changes_rows(actions: list[dict[str, Any]], info: Mapping[str, Any]) -> boo
     files = [action.get("add") or action.get("remove") for action in actions if "add" in action or "remove" in action]
     if not any(file.get("dataChange", True) for file in files if file):
         return False
-    counts = [info.get("operationMetrics", {}).get(name) for name in _MERGE_COUNTS]
+    metrics = info.get("operationMetrics") or {}
+    counts = [metrics.get(name) for name in _MERGE_COUNTS]
     is_empty_merge = info.get("operation") == "MERGE" and all(count is not None and int(count) == 0 for count in counts)
     return not is_empty_merge

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 
 from repro_assets.errors import BadInput, NoSuchVersion
 from repro_assets.pins.data import Commit
@@ -30,7 +31,7 @@ def data_versions(history: Mapping[str, Sequence[Commit]]) -> list[DataVersion]:
     Returns:
         Versions by commit time; a key that comes up twice stands at its first place. Empty while a table has no rows.
     """
-    changing = {table: [commit for commit in commits if commit.changes_rows] for table, commits in history.items()}
+    changing = {table: _row_changing(commits) for table, commits in history.items()}
     if not changing or not all(changing.values()):
         return []
     tables = list(history)
@@ -52,11 +53,22 @@ def as_of(history: Mapping[str, Sequence[Commit]], timestamp: int) -> DataVersio
     Raises:
         NoSuchVersion: A table had no rows yet; Delta's own readers would quietly take its first version.
     """
-    changing = {table: [commit for commit in commits if commit.changes_rows] for table, commits in history.items()}
+    changing = {table: _row_changing(commits) for table, commits in history.items()}
     for table, commits in changing.items():
         if not commits or commits[0].timestamp > timestamp:
             raise NoSuchVersion("the table had no rows at that time", where=table, expected=_range(commits))
     return _version_at(changing, timestamp)
+
+
+def _row_changing(commits: Sequence[Commit]) -> list[Commit]:
+    """Row-changing commits, their times made to ascend as Delta's time travel does: never lose one to a clock."""
+    latest = -1
+    found = []
+    for commit in commits:
+        latest = max(commit.timestamp, latest + 1)
+        if commit.changes_rows:
+            found.append(replace(commit, timestamp=latest))
+    return found
 
 
 def _version_at(changing: Mapping[str, Sequence[Commit]], timestamp: int) -> DataVersion:
@@ -76,18 +88,25 @@ def parse_time(text: str) -> int:
     Raises:
         BadInput: It is no such text.
     """
-    from datetime import UTC, datetime, timedelta
-
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        if is_day(text):
+            moment += timedelta(days=1, milliseconds=-1)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadInput(
             "not a time", stored=repr(text)[:60], expected="e.g. 2020-06-12 or 2020-06-12T08:00:00Z"
         ) from error
-    if len(text.strip()) == len("2020-06-12"):
-        moment += timedelta(days=1, milliseconds=-1)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return round((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is an ISO 8601 date without a time, however it is spelled."""
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _range(commits: Sequence[Commit]) -> str:

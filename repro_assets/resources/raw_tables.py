@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -117,8 +119,11 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         found = self.pin(table, version)
         where = storage.join(self.root, "_pins", key, f"{table}.json")
         if not storage.write_if_absent(where, canonical_json(asdict(found))):
-            first = json.loads(storage.read_bytes(where))
-            self.check(replace(found, table_id=first["table_id"], commit_sha256=first["commit_sha256"]))
+            try:
+                first = CommitPin(**json.loads(storage.read_bytes(where)))
+            except (ValueError, TypeError) as error:
+                raise DataDamaged("the record of a key can't be read", where=where, stored=str(error)) from error
+            self.check(replace(found, table_id=first.table_id, commit_sha256=first.commit_sha256))
         return found
 
     def keep(self, key: str) -> None:
@@ -133,7 +138,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         """
         frame = self.read(spark, pin.commit)
         if pin.commit not in self._proved:
-            self.data_pin(pin.commit, spark)
+            self._require_rows(pin, self.data_pin(pin.commit, spark).rows)
         return frame
 
     def known_rows(self, pin: CommitPin) -> RowsPin | None:
@@ -175,7 +180,8 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         """Pin commit and rows, fingerprinting the rows now."""
         from repro_assets.resources.spark_fingerprint import fingerprint_frame
 
-        found = fingerprint_frame(self.read(spark, pin))
+        with _reading(self.uri(pin.table), pin.version):
+            found = fingerprint_frame(self.read(spark, pin))
         rows = self.remember_rows(pin, RowsPin(found.digest, found.rows, found.schema))
         self._proved.add(pin)
         return DataPin(pin, rows)
@@ -209,8 +215,47 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             if found is not None:
                 return found
         from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
 
-        return str(DeltaTable(self.uri(table), version=version, without_files=True).metadata().id)
+        try:
+            return str(DeltaTable(self.uri(table), version=version).metadata().id)
+        except DeltaError as error:
+            raise VersionExpired(
+                f"nothing leads to version {version} of {table} any more",
+                where=self.uri(table),
+                stored=str(error),
+                fix="Delta's log clean-up or a removed file took it; restore it from a backup",
+            ) from error
+
+    def _require_rows(self, pin: DataPin, found: RowsPin) -> None:
+        if found != pin.rows:
+            raise DataDamaged(
+                f"the rows of version {pin.commit.version} are not those of the pin",
+                where=pin.commit.uri,
+                stored=found.fingerprint,
+                expected=pin.rows.fingerprint,
+                fix="Restore the table's data files",
+            )
+
+
+@contextmanager
+def _reading(uri: str, version: int) -> Generator[None, None, None]:
+    """Say in one line which file of a version can't be read; the JVM's own answer is a hundred."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        text = str(error)
+        file = re.search(r"(?:file:/|\w+://)[^\s,\]']+\.parquet", text)
+        reason = re.search(r"(?:verify page integrity|checksum|FileNotFound|does not exist|Caused by)[^\n]*", text)
+        raise DataDamaged(
+            f"version {version} can't be read",
+            where=file[0] if file else uri,
+            stored=(reason[0] if reason else text.strip().splitlines()[0])[:300],
+            fix="Restore the table's data files",
+        ) from error
 
 
 def raw_table_uri(lake: str, table: str) -> str:

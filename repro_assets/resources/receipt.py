@@ -16,7 +16,9 @@ from repro_assets.settings import THREAD_VARIABLES
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_SECRET_SETTING = re.compile(r"secret|password|token|credential|access[._-]?key|account[._-]?key|sas", re.IGNORECASE)
+_SECRET_SETTING = re.compile(
+    r"secret|passw|passphrase|token|credential|[._-]key\b|[._-]key[._-]|[a-z]key\b|sas\b|sas[._]", re.IGNORECASE
+)
 REDACTED = "(redacted)"
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
-from repro_assets.errors import Outside
+from repro_assets.errors import BadInput, Outside
 
 
 def join(uri: str, *parts: str) -> str:
@@ -25,42 +27,46 @@ def read_bytes(uri: str) -> bytes:
         Outside: The store does not answer.
     """
     filesystem, path = _open(uri)
-    try:
+    with _talking(uri, "read", besides=FileNotFoundError):
         return filesystem.cat_file(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise Outside("a location can't be read", where=uri, stored=str(error)) from error
 
 
 def exists(uri: str) -> bool:
     """Whether something stands at `uri`."""
     filesystem, path = _open(uri)
-    return bool(filesystem.exists(path))
+    with _talking(uri, "read"):
+        return bool(filesystem.exists(path))
 
 
 def names(uri: str) -> list[str]:
     """Names directly below a folder, sorted; empty where there is no such folder."""
     filesystem, path = _open(uri)
-    filesystem.invalidate_cache()
-    if not filesystem.exists(path):
-        return []
-    return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(path, detail=False))
+    with _talking(uri, "read"):
+        filesystem.invalidate_cache()
+        if not filesystem.exists(path):
+            return []
+        return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(path, detail=False))
 
 
 def files_below(uri: str) -> list[str]:
     """Paths of all objects below `uri`, relative to it, sorted."""
     filesystem, path = _open(uri)
     root = path.rstrip("/") + "/"
-    return sorted(found.removeprefix(root) for found in filesystem.find(path))
+    with _talking(uri, "read"):
+        return sorted(found.removeprefix(root) for found in filesystem.find(path))
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Write one object, making its folders."""
+    """Write one object, making its folders.
+
+    Raises:
+        Outside: The store does not take it.
+    """
     filesystem, path = _open(uri)
-    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    with filesystem.open(path, "wb") as file:
-        file.write(content)
+    with _talking(uri, "written"):
+        filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        with filesystem.open(path, "wb") as file:
+            file.write(content)
 
 
 def write_if_absent(uri: str, content: bytes) -> bool:
@@ -69,22 +75,24 @@ def write_if_absent(uri: str, content: bytes) -> bool:
     On a local folder the name appears with all its bytes or not at all, even when the process is killed.
     """
     filesystem, path = _open(uri)
-    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    if "file" in _protocols(filesystem):
-        return _link_if_absent(path, content)
-    try:
-        with filesystem.open(path, "xb") as file:
-            file.write(content)
-    except FileExistsError:
-        return False
-    return True
+    with _talking(uri, "written"):
+        filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if "file" in _protocols(filesystem):
+            return _link_if_absent(path, content)
+        try:
+            with filesystem.open(path, "xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        return True
 
 
 def remove(uri: str) -> None:
     """Remove a folder and all below it; nothing where it is gone already."""
     filesystem, path = _open(uri)
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
+    with _talking(uri, "removed"):
+        if filesystem.exists(path):
+            filesystem.rm(path, recursive=True)
 
 
 def _link_if_absent(path: str, content: bytes) -> bool:
@@ -102,10 +110,24 @@ def _link_if_absent(path: str, content: bytes) -> bool:
     return True
 
 
+@contextmanager
+def _talking(uri: str, done: str, besides: type[OSError] | tuple[()] = ()) -> Generator[None, None, None]:
+    """Turn what a store raises into one line, except an error that the caller has a meaning for."""
+    try:
+        yield
+    except besides:
+        raise
+    except OSError as error:
+        raise Outside(f"a location can't be {done}", where=uri, stored=str(error)) from error
+
+
 def _open(uri: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
-    filesystem, path = url_to_fs(uri)
+    try:
+        filesystem, path = url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise BadInput("no driver for this store", where=uri, stored=str(error), fix="Set REPRO_LAKE") from error
     return filesystem, path
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from repro_assets.defs.partitions import register
-from repro_assets.errors import BadInput, NoSuchVersion
+from repro_assets.errors import BadInput, NoSuchVersion, VersionExpired
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.feeds.publication import from_user_metadata, is_earlier, newest, utc_time
 from repro_assets.pins.data import Commit
-from repro_assets.pins.data_history import DataVersion, as_of, parse_time
+from repro_assets.pins.data_history import DataVersion, as_of, is_day, parse_time
 from repro_assets.pins.data_version import encode
 from repro_assets.verbs.versions import register_all
 
@@ -42,13 +42,16 @@ def plan(
         BadInput: Several ways at once, or a spelling that is none.
         NoSuchVersion: A table has no such version, or had none by that time.
     """
-    if sum(bool(way) for way in (specs, as_of_time, published_as_of)) > 1:
+    if sum(way is not None for way in (specs or None, as_of_time, published_as_of)) > 1:
         raise BadInput("a data version is pinned by versions or by one time", expected="only one of the three")
-    if as_of_time:
+    if as_of_time is not None:
         return as_of(history, parse_time(as_of_time))
-    if published_as_of:
+    if published_as_of is not None:
         return _published(history, _moment(published_as_of))
-    return _by_versions(history, dict(_parse(spec, history) for spec in specs))
+    chosen = [_parse(spec, history) for spec in specs]
+    if len(dict(chosen)) < len(chosen):
+        raise BadInput("a table is named twice", stored=" ".join(specs), expected="one version per table")
+    return _by_versions(history, dict(chosen))
 
 
 def pin(wanted: DataVersion, raw_tables: RawTables, instance: dg.DagsterInstance) -> str:
@@ -78,6 +81,8 @@ def _by_versions(history: Mapping[str, Sequence[Commit]], chosen: Mapping[str, i
         version = chosen.get(table, changing[-1].version)
         if version not in by_version:
             last = known[-1].version
+            if version < last:
+                raise VersionExpired(f"version {version} of {table} is gone from the log", fix="Restore its log")
             raise NoSuchVersion(f"{table} has no version {version}", expected=f"{known[0].version} to {last}")
         commits[table] = by_version[version]
     return _version(commits)
@@ -102,7 +107,8 @@ def _published_at(commit: Commit) -> str | None:
 def _moment(text: str) -> str:
     """The text as publication times are written; a day stays a day, so that days are compared with days."""
     milliseconds = parse_time(text)
-    return text.strip() if len(text.strip()) == len("2020-06-12") else utc_time(milliseconds // 1000)
+    moment = utc_time(milliseconds // 1000)
+    return moment[: len("2020-06-12")] if is_day(text) else moment
 
 
 def _version(commits: Mapping[str, Commit]) -> DataVersion:

@@ -163,6 +163,8 @@ def _refuse_taken(name: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
+            if port == 0:
+                raise OverflowError("port must be 1-65535")
             probe.bind((_LOOPBACK, port))
         except (OSError, OverflowError) as error:
             option = f"--{name.lower()}-port"

@@ -31,6 +31,12 @@ def test_a_commit_before_another_table_s_first_is_paired_with_that_first() -> No
     assert found == [key(0, 0), key(1, 0), key(2, 0)]
 
 
+def test_a_key_that_comes_up_twice_came_to_be_the_first_time() -> None:
+    (only,) = data_versions({"cases": [commit(0, 3)], "jobs": [commit(0, 9)]})
+
+    assert only.timestamp == 3
+
+
 def test_a_commit_that_changed_no_row_makes_no_version_and_is_paired_with_none() -> None:
     cases = [commit(0, 1), commit(1, 2, changes_rows=False), commit(2, 3)]
     jobs = [commit(0, 1, changes_rows=False), commit(1, 1), commit(2, 9, changes_rows=False)]
