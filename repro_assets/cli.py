@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 the answer is no, 2 wrong usage or bad input, 3 blocked, 4
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,15 +18,20 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import ReproError
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
+_INTERRUPTED = 130  # as shells have it
+
 app = typer.Typer(
     name="repro",
     help="Can you get that result again? Data, code, environment and compute of every materialization, pinned.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a usage error is one line, not a box
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ingest_app = typer.Typer(no_args_is_help=True, help="Published files into a raw table, one Delta commit each.")
+ingest_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Published files into a raw table, one Delta commit each."
+)
 app.add_typer(ingest_app, name="ingest")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -108,6 +114,25 @@ def run(
 
 
 @app.command()
+def backfill(
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY]…", help="Data versions; `repro versions` lists them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All data versions, in commit order.")] = False,
+    assignments: Assignments = None,
+    force: Force = False,
+    environment: Environment = DEFAULT_ENVIRONMENT,
+    cluster: Cluster = DEFAULT_CLUSTER,
+    record: Record = False,
+    json: Json = False,
+) -> None:
+    """Materialize the chain of many data versions in one warm process; one that fails does so alone."""
+    from repro_assets.verbs.commands import backfill as act
+
+    act(keys or [], every, assignments or [], force, environment, cluster, record, json)
+
+
+@app.command()
 def show(
     run: Annotated[str, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")],
     json: Json = False,
@@ -116,6 +141,19 @@ def show(
     from repro_assets.verbs.commands import show as act
 
     act(run, json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="SELECT, WITH, SHOW or DESCRIBE, in Spark SQL.")],
+    limit: Annotated[int, typer.Option(metavar="N", help="Rows to print; 0 for all.")] = 1000,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+) -> None:
+    """Ask a query over the tables of all data versions, e.g. predictions, features, train, covid_cases."""
+    from repro_assets.verbs.commands import sql as act
+
+    act(query, limit, json, csv)
 
 
 @app.command()
@@ -146,15 +184,23 @@ def ui(
 def main() -> int:
     """Entry point: bind what binds at process start, run the verb, turn errors into one line and an exit code."""
     os.environ.update(settings_module.load().variables())
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app(standalone_mode=True)
     except ReproError as error:
         sys.stderr.write(f"repro: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("repro: interrupted\n")
-        sys.exit(130)
+    except BaseException as error:
+        # Dagster turns a signal into an error of its own, which has no public name.
+        if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError":
+            sys.stderr.write("repro: interrupted; started again, it goes on where it was\n")
+            sys.exit(_INTERRUPTED)
+        raise
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

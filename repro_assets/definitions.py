@@ -5,10 +5,12 @@ from __future__ import annotations
 import dagster as dg
 
 from repro_assets.defs.assets import features, model, predictions, raw_tables, train_test_snapshot
-from repro_assets.defs.jobs import chain
+from repro_assets.defs.backfill import backfill_job
+from repro_assets.defs.jobs import CHAIN, chain
 from repro_assets.defs.notifications import notify_on_failure
 from repro_assets.defs.resources import resources
 from repro_assets.defs.run_pins import code_version_of
+from repro_assets.defs.sensors import new_data_versions
 from repro_assets.experiment import EXPERIMENT
 
 _ASSETS = [
@@ -26,10 +28,11 @@ def _with_policies(assets: dg.AssetsDefinition) -> dg.AssetsDefinition:
     return assets.map_asset_specs(lambda spec: spec.replace_attributes(owners=[EXPERIMENT.owner], code_version=version))
 
 
-defs = dg.Definitions(
+# Annotated because a job inside refers to it.
+defs: dg.Definitions = dg.Definitions(
     assets=[*raw_tables.FEEDS, *(_with_policies(asset) for asset in _ASSETS)],
-    jobs=[chain],
-    sensors=[notify_on_failure],
+    jobs=[chain, backfill_job(lambda: defs.resolve_job_def(CHAIN))],
+    sensors=[new_data_versions, notify_on_failure],
     resources=resources(),
     executor=dg.in_process_executor,
 )

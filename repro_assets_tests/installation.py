@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from repro_assets import settings as settings_module
 
@@ -78,7 +79,7 @@ class Installation:
     def artifacts(self, run_id: str) -> set[str]:
         """Names of the artifacts directly under an MLflow run."""
         ((uri,),) = self.mlflow("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
-        return {path.name for path in Path(uri.removeprefix("file://")).iterdir()}
+        return {path.name for path in Path(unquote(uri.removeprefix("file://"))).iterdir()}
 
     def nested(self, parent: str) -> dict[str, str]:
         """Nested MLflow run by asset."""

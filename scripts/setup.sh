@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 UV_VERSION=0.13.9 # one version for everybody; any release that reads hashed requirements would do
-JAVA_MINIMUM=17   # Spark 4 needs it
+# Java that envs/conda/ml-v1.yaml names: Spark 4 needs 17, and nothing newer than 21 was tried.
+JAVA_MINIMUM=17
+JAVA_MAXIMUM=21
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 4; }
@@ -51,14 +53,16 @@ java_major() {
   "$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1
 }
 
+java_fits() { [ "${1:-0}" -ge "$JAVA_MINIMUM" ] && [ "${1:-0}" -le "$JAVA_MAXIMUM" ]; }
+
 ensure_java() {
   local found
   found=$(java_major || true)
-  if [ "${found:-0}" -ge "$JAVA_MINIMUM" ]; then return; fi
-  is_debian_root || fail "Java $JAVA_MINIMUM or newer is needed (found: ${found:-none}): install a JRE and set JAVA_HOME"
+  if java_fits "$found"; then return; fi
+  is_debian_root || fail "Java $JAVA_MINIMUM to $JAVA_MAXIMUM is needed (found: ${found:-none}): install a JRE and set JAVA_HOME"
   apt_install openjdk-17-jre-headless
   found=$(java_major || true)
-  [ "${found:-0}" -ge "$JAVA_MINIMUM" ] || fail "Java is still ${found:-missing}: unset JAVA_HOME or point it to Java $JAVA_MINIMUM"
+  java_fits "$found" || fail "Java is still ${found:-missing}: unset JAVA_HOME or point it to Java $JAVA_MINIMUM"
 }
 
 environment_is_current() {

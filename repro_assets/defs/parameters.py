@@ -62,7 +62,7 @@ def _parse(assignment: str) -> tuple[str, str, Any]:
         )
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a day that is none, or 5,000 digits, is a ValueError
         raise BadInput("not a value", where=target, stored=repr(text)[:80]) from error
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise BadInput("a parameter's value is a number or text", where=target, stored=repr(text)[:80])

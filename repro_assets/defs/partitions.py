@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_history import DataVersion
+from repro_assets.pins.data_version import decode
 
 DATA_VERSIONS = dg.DynamicPartitionsDefinition(name="data_version")
 
@@ -28,3 +31,12 @@ def register(instance: dg.DagsterInstance, versions: Sequence[DataVersion]) -> l
 def registered(instance: dg.DagsterInstance) -> list[str]:
     """All registered keys, in their order."""
     return list(instance.get_dynamic_partitions("data_version"))
+
+
+def is_key(key: str) -> bool:
+    """Whether a partition is a data version; the page lets a person add anything."""
+    try:
+        decode(key, EXPERIMENT.table_names)
+    except BadInput:
+        return False
+    return True

@@ -7,7 +7,8 @@ https://docs.dagster.io/guides/build/external-resources
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -15,13 +16,15 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from repro_assets import settings as settings_module
-from repro_assets.defs.stage import Stages
+from repro_assets.defs.partitions import is_key
+from repro_assets.defs.stage import PROGRESS, Stages
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.canonical import digest
 from repro_assets.pins.capsule import CodePin
 from repro_assets.pins.environment import EnvironmentPin, applicable
 from repro_assets.resources import conda_env, source_tree
 from repro_assets.resources.conda_env import EnvironmentFile, EnvironmentReceipt
+from repro_assets.resources.key_lock import PATIENCE_SECONDS, hold_key
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.spark_cluster import SparkClusterResource
@@ -102,6 +105,42 @@ class CondaEnv(dg.ConfigurableResource["CondaEnv"]):
         return self._receipt
 
 
+class StagesOfOneRun(dg.ConfigurableResource[Stages]):
+    """Opens the stage of an asset; holds the lock of the run's data version as long as the run lasts."""
+
+    patience_seconds: float = Field(
+        default=PATIENCE_SECONDS,
+        description="How long to wait for another run of the same data version before this one is refused.",
+    )
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stages]:
+        """Hand out the stages under the key's lock.
+
+        Raises:
+            Outside: Another run of the key does not end.
+        """
+        key = context.run.tags.get("dagster/partition") if context.run else None
+        if context.run is None or key is None or not is_key(key):
+            # No key, no lock: the stage refuses what it can't decode.
+            yield Stages()
+            return
+
+        def report(line: str) -> None:
+            PROGRESS.info(line)
+            if context.log is not None:
+                context.log.info(line)
+
+        with hold_key(
+            key,
+            settings_module.load(),
+            dagster_run_id=context.run.run_id,
+            patience_seconds=self.patience_seconds,
+            report=report,
+        ):
+            yield Stages()
+
+
 def resources() -> dict[str, Any]:
     """All resources by the name under which assets ask for them."""
     return {
@@ -111,5 +150,5 @@ def resources() -> dict[str, Any]:
         "raw_tables": RawTables(),
         "source_tree": SourceTree(),
         "spark_cluster": SparkClusterResource.configure_at_launch(),
-        "stages": dg.ResourceDefinition(lambda _context: Stages(), description="Opens the stage of an asset."),
+        "stages": StagesOfOneRun.configure_at_launch(),
     }

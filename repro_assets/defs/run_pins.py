@@ -31,7 +31,7 @@ class RunPins:
     def own(self, context: dg.AssetExecutionContext) -> None:
         """Write on the Dagster run which process executes it, once per run."""
         if not self._owned:
-            context.instance.add_run_tags(context.run.run_id, {OWNER_TAG: json.dumps(current_owner())})
+            context.instance.add_run_tags(context.run.run_id, owner_tag())
             self._owned = True
 
     def closure(self, assets: dg.AssetsDefinition, key: dg.AssetKey) -> str:
@@ -60,6 +60,11 @@ class RunPins:
         self._proved = True
         if pin.commit:
             context.resources.mlflow.describe({"mlflow.source.git.commit": pin.commit})
+
+
+def owner_tag() -> dict[str, str]:
+    """The tag that names this process as the owner of a Dagster run."""
+    return {OWNER_TAG: json.dumps(current_owner())}
 
 
 def code_version_of(assets: dg.AssetsDefinition) -> str:

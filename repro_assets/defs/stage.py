@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from repro_assets.defs import stage_record
+from repro_assets.defs import checks, page_plots, stage_models, stage_record, stage_result
 from repro_assets.defs.run_pins import RunPins
 from repro_assets.defs.stage_config import StageConfig
-from repro_assets.errors import BadInput, DataDamaged, NotMaterialized
+from repro_assets.errors import BadInput, Blocked, DataDamaged, NotMaterialized
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data import CommitPin, DataPin
 from repro_assets.pins.data_history import data_versions
@@ -88,7 +88,9 @@ class Stage:
         self.asset = context.asset_key.to_user_string()
         self.data_version = context.partition_key
         self.versions = decode(self.data_version, EXPERIMENT.table_names)
-        self.upstream = {name: self._latest(name) for name in upstream}
+        self._inherited: dict[str, Any] = {}
+        self.upstream = {name: self._upstream(name) for name in upstream}
+        self.lineage = self._one_lineage()
         self.data: dict[str, DataPin] = {
             table: DataPin.from_document(document)
             for output in self.upstream.values()
@@ -131,10 +133,26 @@ class Stage:
             receipt=conda_env.receipt_digest if self.on_compute else None,
         )
 
+    @property
+    def all_parameters(self) -> dict[str, Any]:
+        """Parameters by asset: of this one, and of all upstream that have any."""
+        own = {self.asset: dict(self.parameters)} if self.parameters else {}
+        return {**self._inherited, **own}
+
+    @property
+    def descent(self) -> dict[str, Mapping[str, str]]:
+        """`identity` and `digest` of everything upstream, and the identity of this output."""
+        return {**self.lineage, self.asset: {"identity": self.identity.digest()}}
+
+    @property
+    def folder(self) -> str:
+        """URI of this output."""
+        return self.lake.folder(self.asset, self.data_version, self.identity.digest())
+
     @cached_property
     def attempt(self) -> str:
         """URI that this attempt's parts are written below."""
-        return new_attempt(self.lake.folder(self.asset, self.data_version, self.identity.digest()))
+        return new_attempt(self.folder)
 
     @property
     def mlflow_run_id(self) -> str:
@@ -154,9 +172,11 @@ class Stage:
             return None
         self.lake.verify(output)
         self._check_raw_tables()
+        results = checks.evaluate(self, output, reused=True)
         self.context.resources.mlflow.reuse(self.asset, output.mlflow_run_id)
-        self._say("reused", output)
-        return stage_record.reused(self, output)
+        state = stage_result.REFUSED if checks.stopping(self, results) else "reused"
+        self._say(state, output)
+        return stage_result.reused(self, output, state, page_plots.shown_before(self, output), results)
 
     def begin(self) -> None:
         """Prove environment and code before anything computes; the first stage of a run does it for all."""
@@ -164,10 +184,18 @@ class Stage:
         PROGRESS.debug("%s %s: computing", self.data_version, self.asset)
 
     def pin_rows(self, table: str) -> DataPin:
-        """Pin a raw table at this data version: commit and rows. Rows that are known are not read again."""
-        commit = self._commit_pin(table)
-        known = None if self.force else self.raw_tables.known_rows(commit)
-        pin = DataPin(commit, known) if known else self.raw_tables.data_pin(commit, self.spark)
+        """Pin a raw table at this data version: commit and rows. Rows that are known are not read again.
+
+        Raises:
+            Blocked, DataDamaged: What was pinned is not there any more; the check `pin_still_true` says so too.
+        """
+        try:
+            commit = self._commit_pin(table)
+            known = None if self.force else self.raw_tables.known_rows(commit)
+            pin = DataPin(commit, known) if known else self.raw_tables.data_pin(commit, self.spark)
+        except (Blocked, DataDamaged) as trouble:
+            checks.log_broken_pin(self, trouble)
+            raise
         self.data[table] = pin
         self._inputs = {table: pin.rows.fingerprint}
         return pin
@@ -229,7 +257,9 @@ class Stage:
         model_columns: Mapping[str, str] | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> dg.MaterializeResult[Any]:
-        """Log everything to MLflow, write the marker, and say so to Dagster.
+        """Log everything to MLflow, check what was stored, write the marker, and say so to Dagster.
+
+        Where a blocking check is red there is no marker: nothing reuses such an output or is made of it.
 
         Args:
             metrics: Numbers that belong to the result.
@@ -240,37 +270,83 @@ class Stage:
         self.begin()
         parts = {part.name: part.digest for part in self._parts}
         found = output_digest(parts or self._inputs)
-        for name, model in (models or {}).items():
-            stage_record.log_model(self, name, model, model_columns or {})
+        logged = stage_models.log_models(self, models or {}, model_columns or {})
         manifest = stage_record.log(self, found, tuple(self._parts), dict(metrics or {}))
         output = stage_record.as_output(self, found, tuple(self._parts), dict(metrics or {}), manifest)
-        standing = self.lake.complete(output)
-        result = stage_record.computed(self, output, standing, dict(notes or {}))
+        results = checks.evaluate(self, output, reused=False)
+        shown = {**page_plots.drawn(self, output, models or {}), **(notes or {})}
+        if red := checks.stopping(self, results):
+            self._say(stage_result.REFUSED, output)
+            return stage_result.refused(self, output, red, shown, results)
+        comparison = stage_result.compare(self, output)
+        if comparison.stands:
+            stage_models.register(self, logged)
         self._say("computed", output)
-        return result
+        return stage_result.computed(self, output, comparison, shown, results)
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _latest(self, asset: str) -> Output:
-        """The output that this partition's latest Dagster materialization names; never "the newest folder"."""
-        records = self.context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[self.data_version]), limit=1
-        ).records
-        materialization = records[0].asset_materialization if records else None
-        identity = materialization.metadata.get("identity") if materialization else None
-        output = self.lake.find(asset, self.data_version, str(identity.value)) if identity else None
+    def _upstream(self, asset: str) -> Output:
+        """What this run made of an asset; in a run that does not make it, what was materialized last."""
+        said = self._said_last(asset)
+        mine = self.run.stages.get(asset)
+        identity = mine["identity"] if mine else said.get("identity")
+        output = self.lake.find(asset, self.data_version, str(identity)) if identity else None
         if output is None:
             raise NotMaterialized(
                 f"{asset} has no materialization of this data version",
                 where=self.data_version,
                 fix=f"Materialize {asset} first, or the whole chain with `repro run {self.data_version}`",
             )
+        self._inherited.update(said.get("parameters") or {})
         return output
+
+    def _said_last(self, asset: str) -> dict[str, Any]:
+        """Metadata of this partition's latest Dagster materialization; never "the newest folder".
+
+        Raises:
+            NotMaterialized: A check refused it.
+        """
+        records = self.context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[self.data_version]), limit=1
+        ).records
+        materialization = records[0].asset_materialization if records else None
+        said = {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+        if said.get("state") == stage_result.REFUSED:
+            raise NotMaterialized(
+                f"{asset} of this data version was refused by a check",
+                where=self.data_version,
+                stored=said.get("refused_by"),
+                fix=f"See its checks on the page, then materialize {asset} again",
+            )
+        return said
+
+    def _one_lineage(self) -> dict[str, Mapping[str, str]]:
+        """Everything upstream, with one digest each: a model must not meet features it was not fitted on.
+
+        Raises:
+            NotMaterialized: Two upstream outputs descend from different ones of the same asset.
+        """
+        found: dict[str, Mapping[str, str]] = {}
+        for name, output in self.upstream.items():
+            for asset, made in output.descent.items():
+                if found.setdefault(asset, made)["digest"] != made["digest"]:
+                    raise NotMaterialized(
+                        f"what is upstream of {self.asset} was not made of the same {asset}",
+                        where=self.data_version,
+                        stored=f"{name} of {made['digest'][:12]}",
+                        expected=found[asset]["digest"][:12],
+                        fix=f"Materialize the whole chain with `repro run {self.data_version}`",
+                    )
+        return found
+
+    def keys_in_order(self) -> list[str]:
+        """Keys of all data versions in commit order."""
+        return [version.key for version in data_versions(self.raw_tables.histories(EXPERIMENT.table_names))]
 
     def rank(self) -> int:
         """Place of this data version in commit order; -1 for an explicit pair that never stood together."""
-        versions = data_versions(self.raw_tables.histories(EXPERIMENT.table_names))
-        keys = [version.key for version in versions]
+        keys = self.keys_in_order()
         return keys.index(self.data_version) if self.data_version in keys else -1
 
     def _commit_pin(self, table: str) -> CommitPin:

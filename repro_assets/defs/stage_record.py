@@ -1,31 +1,32 @@
-"""What a stage leaves behind: manifest and MLflow run, the output's record, and Dagster's metadata."""
+"""What a stage writes down: its MLflow run, its manifest, and the record of its output."""
 
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
-from repro_assets.defs.page_links import mlflow_link
-from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.manifest import Manifest, Pins, manifest_digest, run_manifest
 from repro_assets.pins.output import Output, Part
-from repro_assets.resources import model_registry, tracking_confirmations
 from repro_assets.resources.receipt import compute_receipt
 from repro_assets.resources.tracking_records import DatasetRecord, delta_dataset
-from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
 
-# What a stored model needs to be loaded, out of the lock.
-_MODEL_PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "skops")
-_MLFLOW_TYPES = {"string": "string", "int64": "long", "double": "double"}
+
+# The asset whose path every later run names as a parameter.
+_SNAPSHOT = "train_test_snapshot"
+_TAGS_OF_A_RUN = (
+    "repro.code.commit",
+    "repro.code.capsule",
+    "repro.code.dirty",
+    "repro.environment",
+    "repro.compute",
+    "repro.caveat",
+)
 
 
 def log(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mapping[str, float]) -> str:
@@ -41,46 +42,10 @@ def log(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mapping[str,
         datasets=_datasets(stage, parts),
         documents=_documents(stage, manifest),
     )
-    _add_to_run(stage, "computed", found, run_id, sha256)
+    add_to_run(stage, "computed", found, run_id, sha256)
     if metrics:
         mlflow.log_stage(mlflow.parent_run_id, metrics=metrics)
     return sha256
-
-
-def log_model(stage: Stage, name: str, model: Any, columns: Mapping[str, str]) -> None:
-    """Log and register one fitted estimator; the alias `candidate` follows the highest data version.
-
-    Args:
-        stage: Of the model.
-        name: Part name; the registered model is called `EXPERIMENT.NAME`.
-        model: Fitted estimator with `feature_names_in_`.
-        columns: Arrow type by column of what it may take.
-    """
-    from repro_assets.resources.model_file import TRUSTED_TYPES
-
-    resources = stage.context.resources
-    registered = f"{EXPERIMENT.name}.{name}"
-    logged = resources.mlflow.log_sklearn_model(
-        stage.mlflow_run_id,
-        model,
-        name=name,
-        requirements=resources.conda_env.requirements(_MODEL_PACKAGES),
-        trusted_types=sorted(TRUSTED_TYPES),
-        input_columns=[(column, _MLFLOW_TYPES[columns[column]]) for column in model.feature_names_in_],
-        params=stage.parameters,
-        tags={"repro.identity": stage.identity.digest(), "repro.data_version": stage.data_version},
-    )
-    client = resources.mlflow.tracking_client
-    version = model_registry.register(
-        client,
-        registered,
-        source=logged.uri,
-        run_id=stage.mlflow_run_id,
-        data_version=stage.data_version,
-        tags={"repro.identity": stage.identity.digest(), "repro.model_sha256": logged.sha256},
-    )
-    lock = load_settings().var / "locks" / "registry.lock"
-    model_registry.move_candidate(client, registered, version, stage.rank(), lock=lock)
 
 
 def as_output(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mapping[str, float], manifest: str) -> Output:
@@ -92,79 +57,12 @@ def as_output(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         digest=found,
         parts=parts,
         data={table: pin.as_document() for table, pin in stage.data.items()},
+        lineage=stage.lineage,
         mlflow_run_id=stage.mlflow_run_id,
         mlflow_parent_run_id=str(stage.context.resources.mlflow.parent_run_id),
         dagster_run_id=stage.context.run.run_id,
         manifest_sha256=manifest,
         metrics=metrics,
-    )
-
-
-def computed(stage: Stage, output: Output, standing: Output, notes: Mapping[str, Any]) -> dg.MaterializeResult[Any]:
-    """The result of a computed output, next to the one that stands under its identity.
-
-    Equal adds a confirmation to the original; another digest keeps both and turns the check red.
-    """
-    client = stage.context.resources.mlflow.tracking_client
-    if standing == output:
-        return _result(stage, output, "computed", True, "computed once so far", notes)
-    witness = {
-        "asset": output.asset,
-        "identity": output.identity,
-        "digest": output.digest,
-        "mlflow_run_id": output.mlflow_run_id,
-        "dagster_run_id": output.dagster_run_id,
-        "host": socket.gethostname(),
-        "compute": compute_receipt(None),
-    }
-    if standing.digest == output.digest:
-        stage.lake.discard(output)
-        count = tracking_confirmations.add_confirmation(client, standing.mlflow_run_id, witness)
-        text = f"recomputed equal, {count} confirmation{'s' if count > 1 else ''}"
-        return _result(stage, standing, "computed", True, text, {**notes, "confirmations": count})
-    record = stage.lake.keep_beside(output)
-    tracking_confirmations.add_conflict(client, standing.mlflow_run_id, {**witness, "expected": standing.digest})
-    text = f"same identity, another digest: {output.digest[:12]} instead of {standing.digest[:12]}; both kept"
-    return _result(stage, output, "computed", False, text, {**notes, "conflict": record})
-
-
-def reused(stage: Stage, output: Output) -> dg.MaterializeResult[Any]:
-    """The result of an output that was verified and not computed again."""
-    _add_to_run(stage, "reused", output.digest, output.mlflow_run_id, output.manifest_sha256)
-    return _result(stage, output, "reused", True, "reused, files verified", {})
-
-
-def _result(
-    stage: Stage, output: Output, state: str, passed: bool, text: str, notes: Mapping[str, Any]
-) -> dg.MaterializeResult[Any]:
-    rows = {part.name: part.rows for part in output.parts if part.rows is not None}
-    pins = {table: document for table, document in output.data.items() if table in (stage.asset, *stage.upstream)}
-    if stage.asset in output.data:
-        rows = {stage.asset: output.data[stage.asset]["rows"]}
-    metadata: dict[str, Any] = {
-        "state": state,
-        "identity": output.identity,
-        "output_digest": output.digest,
-        "manifest": output.manifest_sha256,
-        "location": stage.lake.folder(output.asset, output.data_version, output.identity),
-        "mlflow_run_id": output.mlflow_run_id,
-        "mlflow_parent_run_id": output.mlflow_parent_run_id,
-        "computed_by_dagster_run": output.dagster_run_id,
-        "dagster/row_count": sum(rows.values()) if rows else None,
-        "rows": rows or None,
-        "pins": {table: {"version": pin["version"], "fingerprint": pin["fingerprint"]} for table, pin in pins.items()},
-        "mlflow": mlflow_link(load_settings(), output.mlflow_run_id),
-        **{name: float(value) for name, value in output.metrics.items()},
-        **notes,
-    }
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(output.digest),
-        metadata={name: value for name, value in metadata.items() if value not in (None, {})},
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=RECOMPUTES_EQUAL, passed=passed, metadata={"finding": text}, description=text
-            )
-        ],
     )
 
 
@@ -191,7 +89,7 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         },
         output_digest=found,
         parts=parts,
-        location=stage.lake.folder(stage.asset, stage.data_version, stage.identity.digest()),
+        location=stage.folder,
         metrics=metrics,
         caveat=EXPERIMENT.caveat,
         runs={"dagster": stage.context.run.run_id, "mlflow": stage.mlflow_run_id},
@@ -199,15 +97,16 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
 
 
 def _params(stage: Stage) -> dict[str, Any]:
+    """Path and version of every raw table, the snapshot's path once there is one, and all parameters so far."""
     tables = {
         f"{table}.{name}": value
-        for table, pin in stage.data.items()
-        for name, value in (("path", pin.commit.uri), ("version", pin.commit.version))
+        for table, version in stage.versions.items()
+        for name, value in (("path", stage.raw_tables.uri(table)), ("version", version))
     }
-    snapshot = stage.upstream.get("train_test_snapshot")
-    identity = snapshot.identity if snapshot else stage.run.stages.get("train_test_snapshot", {}).get("identity")
-    path = {"snapshot.path": stage.lake.folder("train_test_snapshot", stage.data_version, identity)} if identity else {}
-    return {**tables, **path, **stage.parameters}
+    snapshot = stage.descent.get(_SNAPSHOT)
+    path = {"snapshot.path": stage.lake.folder(_SNAPSHOT, stage.data_version, snapshot["identity"])} if snapshot else {}
+    set_so_far = {name: value for own in stage.all_parameters.values() for name, value in own.items()}
+    return {**tables, **path, **set_so_far}
 
 
 def _tags(stage: Stage, found: str, manifest: str) -> dict[str, Any]:
@@ -255,7 +154,7 @@ def _datasets(stage: Stage, parts: tuple[Part, ...]) -> list[DatasetRecord]:
     ]
     written = [
         DatasetRecord(
-            f"{stage.asset}.{part.name}", part.digest, "output", "parquet", {"path": stage.attempt}, rows=part.rows
+            f"{stage.asset}.{part.name}", part.digest, "output", "parquet", {"path": stage.folder}, rows=part.rows
         )
         for part in parts
         if part.kind == "table"
@@ -276,7 +175,7 @@ def _documents(stage: Stage, manifest: Mapping[str, Any]) -> dict[str, str | byt
     }
 
 
-def _add_to_run(stage: Stage, state: str, found: str, run_id: str, manifest: str) -> None:
+def add_to_run(stage: Stage, state: str, found: str, run_id: str, manifest: str) -> None:
     """Write the run's manifest so far on the parent; there is none while everything is reused."""
     mlflow = stage.context.resources.mlflow
     stage.run.stages[stage.asset] = {
@@ -290,10 +189,10 @@ def _add_to_run(stage: Stage, state: str, found: str, run_id: str, manifest: str
         return
     runs = {"dagster": stage.context.run.run_id, "mlflow": mlflow.parent_run_id}
     document = run_manifest(stage.data_version, stage.run.stages, runs)
-    common = ("repro.code.commit", "repro.code.capsule", "repro.environment", "repro.compute", "repro.caveat")
-    tags = {name: value for name, value in _tags(stage, found, manifest).items() if name in common}
+    tags = {name: value for name, value in _tags(stage, found, manifest).items() if name in _TAGS_OF_A_RUN}
     mlflow.log_stage(
         mlflow.parent_run_id,
+        params=_params(stage),
         tags={**tags, "repro.manifest": manifest_digest(document)},
         documents={"manifest.json": _pretty(document)},
     )

@@ -187,6 +187,7 @@ class Intake:
         return BatchItem(replace(publication, part=parsed.part, anomalies=anomalies), parsed)
 
     def _admit(self, item: BatchItem) -> None:
+        self._refuse_mixing(item.publication)
         self._refuse_stale(item.publication)
         for waiting in self._batch():
             refuse_shared_keys(self.feed, item, waiting.feed.rows, f"in {waiting.publication.source}")
@@ -215,6 +216,17 @@ class Intake:
             )
         )
         return True
+
+    def _refuse_mixing(self, publication: Publication) -> None:
+        """The demo's generated rows and real ones must not become one history."""
+        recorded = self.store.history().recorded
+        if recorded and recorded[0].publication.is_sample != publication.is_sample:
+            holds = "the generated sample" if recorded[0].publication.is_sample else "real publications"
+            raise BadInput(
+                f"the table holds {holds}",
+                where=publication.source,
+                fix="Use another state (REPRO_VAR=FOLDER), or remove var/ to start over",
+            )
 
     def _refuse_stale(self, publication: Publication) -> None:
         newest = self.store.history().newest_published(publication.part)

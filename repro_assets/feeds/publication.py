@@ -42,6 +42,10 @@ class Anomaly:
         return {"name": self.name, "count": self.count, "row": self.row, "column": self.column}
 
 
+# What the generated sample's files are called: a table holds the sample or real publications, never both.
+SAMPLE_PREFIX = "sample_"
+
+
 @dataclass(frozen=True)
 class Publication:
     """One published file.
@@ -61,6 +65,11 @@ class Publication:
     published: str | None = None
     part: str | None = None
     anomalies: tuple[Anomaly, ...] = ()
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it is a file of the generated sample."""
+        return self.source.startswith(SAMPLE_PREFIX)
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a commit's `userMetadata`."""

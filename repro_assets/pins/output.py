@@ -52,6 +52,7 @@ class Output:
         digest: Digest of the result; the asset's data version in Dagster.
         parts: Its tables and models by name.
         data: Document of the data pin of every raw table behind it (`DataPin.as_document`).
+        lineage: `identity` and `digest` of every output it was made of, by asset.
         metrics: Numbers that belong to the result.
         mlflow_run_id: Nested run that computed it.
         mlflow_parent_run_id: Parent of that run.
@@ -65,11 +66,17 @@ class Output:
     digest: str
     parts: tuple[Part, ...]
     data: Mapping[str, Mapping[str, Any]]
+    lineage: Mapping[str, Mapping[str, str]]
     mlflow_run_id: str
     mlflow_parent_run_id: str
     dagster_run_id: str
     manifest_sha256: str
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def descent(self) -> dict[str, Mapping[str, str]]:
+        """`lineage` with this output itself: what whoever reads it descends from."""
+        return {**self.lineage, self.asset: {"identity": self.identity, "digest": self.digest}}
 
     def part(self, name: str) -> Part:
         """The part of that name."""

@@ -80,6 +80,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
             raise DataDamaged("a marker vanished while it was read", where=folder)
         return standing
 
+    def replace(self, output: Output) -> Output:
+        """Put an output's marker in the place of one whose files are damaged."""
+        folder = self.folder(output.asset, output.data_version, output.identity)
+        storage.write_bytes(storage.join(folder, _MARKER), output.to_json())
+        return output
+
     def keep_beside(self, output: Output) -> str:
         """Keep an output that differs from the standing one of its identity; returns where its record is."""
         folder = self.folder(output.asset, output.data_version, output.identity)

@@ -57,7 +57,9 @@ def files_below(uri: str) -> list[str]:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Write one object, making its folders.
+    """Write one object, making its folders; what stood there is replaced.
+
+    On a local folder a reader sees the old bytes or the new ones, never a mixture.
 
     Raises:
         Outside: The store does not take it.
@@ -65,6 +67,9 @@ def write_bytes(uri: str, content: bytes) -> None:
     filesystem, path = _open(uri)
     with _talking(uri, "written"):
         filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if "file" in _protocols(filesystem):
+            os.replace(_staged(path, content), path)
+            return
         with filesystem.open(path, "wb") as file:
             file.write(content)
 
@@ -95,12 +100,17 @@ def remove(uri: str) -> None:
             filesystem.rm(path, recursive=True)
 
 
-def _link_if_absent(path: str, content: bytes) -> bool:
+def _staged(path: str, content: bytes) -> str:
     staged = f"{path}.{uuid.uuid4().hex}.part"
     with open(staged, "xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    return staged
+
+
+def _link_if_absent(path: str, content: bytes) -> bool:
+    staged = _staged(path, content)
     try:
         os.link(staged, path)
     except FileExistsError:

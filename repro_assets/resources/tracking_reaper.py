@@ -8,23 +8,29 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from repro_assets.resources.process_owner import current_owner, is_alive, parse_owner
+from repro_assets.resources.tracking_outcome import read_outcome
 from repro_assets.resources.tracking_store import speaking_of
 
 if TYPE_CHECKING:
+    import dagster as dg
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 _PAGE = 500
 
 
-def reap_mlflow(client: MlflowClient, experiment: str) -> list[str]:
-    """End as FAILED every RUNNING run of this host whose process no longer exists.
+def reap_mlflow(client: MlflowClient, experiment: str, instance: dg.DagsterInstance | None = None) -> list[str]:
+    """End every RUNNING run of this host whose process no longer exists.
+
+    A nested run whose asset is materialized in Dagster's event log ends FINISHED: it was done, and is reused. All
+    others end FAILED.
 
     Runs of other hosts, and runs that carry no owner, are left: nothing is known about them here.
 
     Args:
         client: Bound to the store.
         experiment: The experiment's name; one that does not exist has nothing to reap.
+        instance: Dagster's history; without it nothing is known to be done.
 
     Returns:
         The ids of the runs that were ended, oldest first.
@@ -37,13 +43,13 @@ def reap_mlflow(client: MlflowClient, experiment: str) -> list[str]:
         if found is None:
             return []
         # Read to the end before anything changes: the pages are cut from the very query that reaping empties.
-        orphans = [run.info.run_id for run in _running(client, found.experiment_id) if _is_orphan(run)]
+        orphans = [run for run in _running(client, found.experiment_id) if _is_orphan(run)]
         stamp = json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": current_owner()})
-        for run_id in orphans:
+        for run in orphans:
             # The tag first: if this process dies in between, the run is still RUNNING and found again.
-            client.set_tag(run_id, "repro.reaped", stamp)
-            client.set_terminated(run_id, status="FAILED")
-    return orphans
+            client.set_tag(run.info.run_id, "repro.reaped", stamp)
+            client.set_terminated(run.info.run_id, status="FINISHED" if _is_done(run, instance) else "FAILED")
+    return [run.info.run_id for run in orphans]
 
 
 def _running(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
@@ -60,6 +66,13 @@ def _running(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
         token = page.token
         if not token:
             return
+
+
+def _is_done(run: Run, instance: dg.DagsterInstance | None) -> bool:
+    asset, dagster_run = run.data.tags.get("repro.asset"), run.data.tags.get("dagster_run_id")
+    if instance is None or asset is None or dagster_run is None:
+        return False
+    return asset in read_outcome(instance, dagster_run).materialized
 
 
 def _is_orphan(run: Run) -> bool:

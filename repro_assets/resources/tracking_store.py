@@ -147,7 +147,12 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Outside(
+            "the state can't be written", where=path.parent, stored=str(error), fix="Set REPRO_VAR"
+        ) from error
     try:
         with FileLock(path, timeout=seconds):
             yield

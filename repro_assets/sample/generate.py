@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro_assets.errors import BadInput
+from repro_assets.feeds.publication import SAMPLE_PREFIX
 from repro_assets.sample.cases import CaseVersion, first_version, with_corrections_only, with_next_day
 from repro_assets.sample.people import job_files
 from repro_assets.steps.places import load_places
@@ -23,7 +24,7 @@ class SampleFeed:
 
     Attributes:
         covid_files: One per published version, oldest first; names carry the day of publication.
-        job_files: `aug_train.csv` and `aug_test.csv`.
+        job_files: the labelled and the unlabelled file.
     """
 
     covid_files: tuple[Path, ...]
@@ -66,7 +67,7 @@ def generate(
     target.mkdir(parents=True, exist_ok=True)
     return SampleFeed(
         covid_files=tuple(
-            _written(target / f"covid_{version.published.isoformat()}.csv", version.as_csv())
+            _written(target / f"{SAMPLE_PREFIX}covid_{version.published.isoformat()}.csv", version.as_csv())
             for version in _case_versions(seed, days, versions)
         ),
         job_files=_written_jobs(target, seed, labelled, unlabelled),
@@ -89,7 +90,9 @@ def _written_jobs(target: Path, seed: int, labelled: int, unlabelled: int) -> tu
 
     # a stream of its own: people stay the same when the cases get longer
     train, test = job_files(load_places(), labelled, unlabelled, Generator(PCG64(seed + 1)))
-    return _written(target / "aug_train.csv", train), _written(target / "aug_test.csv", test)
+    return _written(target / f"{SAMPLE_PREFIX}aug_train.csv", train), _written(
+        target / f"{SAMPLE_PREFIX}aug_test.csv", test
+    )
 
 
 def _written(path: Path, text: str) -> Path:

@@ -114,15 +114,65 @@ def run(
     verb.require_equal(report)
 
 
+def backfill(
+    keys: Sequence[str],
+    every: bool,
+    assignments: Sequence[str],
+    force: bool,
+    environment: str,
+    cluster: str,
+    record: bool,
+    json: bool,
+) -> None:
+    """`repro backfill`."""
+    from repro_assets.verbs import backfill as verb
+    from repro_assets.verbs.backfill_progress import shown
+
+    wanted = verb.plan(keys, every, assignments, force=force, environment=environment, cluster=cluster, record=record)
+    instance = _tidy_instance(settings_module.load())
+    verb.register_keys(wanted.keys, RawTables(), instance)
+    with shown() as observer:
+        show_progress()
+        work = verb.Backfill(wanted, observer)
+        try:
+            work.execute(instance)
+        except KeyboardInterrupt:
+            say(f"stopped after {len(work.report.runs)} of {len(work.report.keys)}; started again it goes on there")
+            if json:
+                printing.document(printing.backfill_document(work.report))
+            raise
+    if json:
+        printing.document(printing.backfill_document(work.report))
+    else:
+        printing.backfill(work.report)
+    verb.require_whole(work.report)
+
+
 def show(run: str, json: bool) -> None:
     """`repro show`."""
     from repro_assets.verbs.show import show as verb
 
-    document = verb(run, settings_module.load())
+    here = settings_module.load()
+    document = verb(run, here, _tidy_instance(here))
     if json:
         printing.document(document)
     else:
         printing.shown(document)
+
+
+def sql(query: str, limit: int, json: bool, csv: bool) -> None:
+    """`repro sql`."""
+    from repro_assets.verbs import sql as verb
+    from repro_assets.verbs import sql_printing
+
+    if json and csv:
+        raise BadInput("--json and --csv are two forms of one answer", fix="Give one of them")
+    here = settings_module.load()
+    answer = verb.sql(verb.plan(query, limit), open_instance(here), _opener(here))
+    form = sql_printing.as_json if json else sql_printing.as_csv if csv else sql_printing.as_table
+    form(answer)
+    if answer.truncated:
+        say(f"only the first {len(answer.rows):,} rows are shown; `--limit N` gives more, `--limit 0` all")
 
 
 def demo(covid: Path | None, jobs: Sequence[Path], json: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro_assets.defs.chain_run import RunReport
 from repro_assets.errors import BadInput
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.settings import Settings
@@ -69,7 +70,7 @@ def demo(
     instance: dg.DagsterInstance,
     open_spark: Callable[[], SparkSession],
     report: Callable[[str], None],
-) -> list[run_verb.RunReport]:
+) -> list[RunReport]:
     """Ingest, then run the three newest data versions, oldest first."""
     report(f"state is kept below {settings.var}")
     with tempfile.TemporaryDirectory() as folder:

@@ -156,9 +156,9 @@ def _lock(table: str, settings: Settings, report: Callable[[str], None]) -> Gene
     import filelock
 
     path = settings.var / "locks" / f"ingest-{table}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout:
         report(f"waiting for another ingestion of {table}")
@@ -166,6 +166,10 @@ def _lock(table: str, settings: Settings, report: Callable[[str], None]) -> Gene
             lock.acquire(timeout=LOCK_PATIENCE_SECONDS)
         except filelock.Timeout as error:
             raise Outside("another ingestion does not end", where=path, fix="End it, then try again") from error
+    except OSError as error:
+        raise Outside(
+            "the state can't be written", where=path.parent, stored=str(error), fix="Set REPRO_VAR"
+        ) from error
     try:
         yield
     finally:

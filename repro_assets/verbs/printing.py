@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from repro_assets.defs.chain_run import RunReport
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.settings import Settings
-from repro_assets.verbs.run import RunReport
+from repro_assets.verbs.backfill import BackfillReport
 from repro_assets.verbs.versions import VersionRow
 
 _SHORT = 12
@@ -28,6 +29,33 @@ def run_document(reports: Sequence[RunReport]) -> dict[str, Any]:
     """The `run` document."""
     keys = ("key", "dagster_run_id", "mlflow_run_id", "assets", "metrics", "seconds", "answer")
     return {"schema": "repro-run/1", "runs": [{key: getattr(report, key) for key in keys} for report in reports]}
+
+
+def backfill_document(report: BackfillReport) -> dict[str, Any]:
+    """The `backfill` document: runs as in the `run` document, each with its state and, where it failed, the reason."""
+    runs = [
+        {**run, "state": ended.state, "reason": ended.reason}
+        for run, ended in zip(run_document(report.runs)["runs"], report.runs, strict=True)
+    ]
+    return {
+        "schema": "repro-backfill/1",
+        "dagster_run_id": report.dagster_run_id,
+        "keys": list(report.keys),
+        "runs": runs,
+    }
+
+
+def backfill(report: BackfillReport) -> None:
+    """A line per data version that ended."""
+    table = Table("data version", "state", "seconds", "ROC AUC", "MLflow run", "Dagster run", box=None)
+    for run in report.runs:
+        auc = f"{run.metrics['roc_auc']:.4f}" if "roc_auc" in run.metrics else "-"
+        table.add_row(
+            run.key, run.state, f"{run.seconds:.1f}", auc, run.mlflow_run_id or "-", run.dagster_run_id or "-"
+        )
+    _print(table)
+    for run in report.bad:
+        sys.stderr.write(f"{run.key}: {run.reason or 'computed again, it came out different'}\n")
 
 
 def versions(rows: Sequence[VersionRow]) -> None:

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
@@ -23,12 +25,13 @@ _DATA_VERSION = re.compile(r"[a-z0-9_-]{1,200}")
 SCHEMA = "repro-show/1"
 
 
-def show(run: str, settings: Settings) -> dict[str, Any]:
+def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str, Any]:
     """The manifest of a run and of each of its stages.
 
     Args:
         run: MLflow run id (a nested one means its parent), Dagster run id, or a data version for its newest.
         settings: Names the store.
+        instance: Dagster's history.
 
     Raises:
         BadInput: There is no such run.
@@ -36,7 +39,7 @@ def show(run: str, settings: Settings) -> dict[str, Any]:
     experiment = initialise(settings, EXPERIMENT.name)
     client = connect(settings.mlflow_tracking_uri)
     with speaking_of(settings.mlflow_tracking_uri):
-        parent = find_parent(client, experiment, run)
+        parent = find_parent(client, experiment, run, instance)
         manifest = _document(client, parent.info.run_id, "manifest.json")
         stages = {
             asset: _document(client, stage["mlflow_run_id"], "manifest.json")
@@ -51,8 +54,11 @@ def show(run: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def find_parent(client: MlflowClient, experiment: str, run: str) -> Run:
+def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.DagsterInstance) -> Run:
     """The parent run that a person means by a run id or key.
+
+    A Dagster run that reused everything has no MLflow run of its own: the one that computed is meant.
+    A key means its newest run that finished.
 
     Raises:
         BadInput: There is none.
@@ -60,9 +66,9 @@ def find_parent(client: MlflowClient, experiment: str, run: str) -> Run:
     if _MLFLOW_ID.fullmatch(run):
         found = _by_id(client, run)
     elif _DAGSTER_ID.fullmatch(run):
-        found = _newest(client, experiment, "dagster_run_id", run)
+        found = _newest(client, experiment, "dagster_run_id", run) or _computed_by(client, run, instance)
     elif _DATA_VERSION.fullmatch(run):
-        found = _newest(client, experiment, "repro.data_version", run)
+        found = _newest(client, experiment, "repro.data_version", run, status="FINISHED")
     else:
         found = None
     if found is None:
@@ -88,11 +94,20 @@ def _by_id(client: MlflowClient, run_id: str) -> Run | None:
     return client.get_run(parent) if parent else run
 
 
-def _newest(client: MlflowClient, experiment: str, tag: str, value: str) -> Run | None:
-    runs = client.search_runs(
-        [experiment], filter_string=f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time DESC"]
-    )
+def _newest(client: MlflowClient, experiment: str, tag: str, value: str, status: str | None = None) -> Run | None:
+    wanted = f"tags.`{tag}` = '{value}'" + (f" AND attributes.status = '{status}'" if status else "")
+    runs = client.search_runs([experiment], filter_string=wanted, order_by=["attributes.start_time DESC"])
     return next((run for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
+
+
+def _computed_by(client: MlflowClient, dagster_run: str, instance: dg.DagsterInstance) -> Run | None:
+    entries = instance.all_logs(dagster_run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    for entry in reversed(entries):
+        event = entry.dagster_event
+        origin = event.materialization.metadata.get("mlflow_parent_run_id") if event else None
+        if origin is not None:
+            return _by_id(client, str(origin.value))
+    return None
 
 
 def _document(client: MlflowClient, run_id: str, name: str) -> dict[str, Any]:

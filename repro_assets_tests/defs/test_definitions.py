@@ -9,7 +9,9 @@ import dagster as dg
 import pytest
 
 from repro_assets.definitions import defs
+from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.checks import WORSE_BY
 
 EXPECTED = {
     "published_covid_cases": ([], "published", {"file"}),
@@ -21,6 +23,15 @@ EXPECTED = {
     "model": (["features"], "experiment", {"scikitlearn", "mlflow"}),
     "predictions": (["features", "model"], "experiment", {"scikitlearn", "parquet"}),
 }
+CHECKS = {
+    "covid_cases": {"pin_still_true", "keys_unique"},
+    "job_changes": {"pin_still_true", "keys_unique"},
+    "train_test_snapshot": {"train_test_disjoint", "nothing_lost"},
+    "features": {"no_target_leak", "schema_as_model_expects"},
+    "model": set[str](),
+    "predictions": {"one_row_per_person", "probabilities_in_range", "roc_auc_not_worse", "reproduces"},
+}
+NOT_BLOCKING = {"roc_auc_not_worse", "reproduces"}
 COMPUTED = [name for name in EXPECTED if not name.startswith("published_")]
 
 
@@ -54,14 +65,28 @@ def test_every_computed_asset_has_a_code_version_an_owner_and_a_description(
 
 
 @pytest.mark.parametrize("name", COMPUTED)
-def test_every_computed_asset_is_partitioned_by_data_version_and_checked(
-    specs: dict[str, dg.AssetSpec], name: str
-) -> None:
+def test_every_computed_asset_is_partitioned_by_data_version(specs: dict[str, dg.AssetSpec], name: str) -> None:
     partitions = specs[name].partitions_def
     assert isinstance(partitions, dg.DynamicPartitionsDefinition)
     assert partitions.name == "data_version"
-    checks = defs.resolve_asset_graph().asset_check_keys
-    assert dg.AssetCheckKey(dg.AssetKey(name), "recomputes_equal") in checks
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_checks_are_as_designed_belong_to_a_data_version_and_block_where_the_result_would_be_wrong(name: str) -> None:
+    found = [spec for spec in check_specs() if spec.asset_key == dg.AssetKey(name)]
+    assert {spec.name for spec in found} == {"recomputes_equal"} | CHECKS[name]
+    assert {spec.name for spec in found if not spec.blocking} == CHECKS[name] & NOT_BLOCKING
+    assert all(spec.partitions_def is DATA_VERSIONS and spec.description for spec in found)
+
+
+def test_the_loss_of_roc_auc_that_the_page_names_is_the_one_that_is_checked() -> None:
+    described = next(spec.description or "" for spec in check_specs() if spec.name == "roc_auc_not_worse")
+    assert f"at most {WORSE_BY} below" in described
+
+
+def check_specs() -> list[dg.AssetCheckSpec]:
+    graph = defs.resolve_asset_graph()
+    return [spec for node in graph.assets_defs for spec in node.check_specs]
 
 
 @pytest.mark.parametrize("name", ["train_test_snapshot", "features", "model", "predictions"])
@@ -76,7 +101,7 @@ def test_the_chain_runs_in_one_process() -> None:
 def test_importing_the_definitions_warns_of_nothing_and_loads_no_engine() -> None:
     program = (
         "import sys, repro_assets.definitions\n"
-        "print([name for name in ('pyspark', 'mlflow', 'sklearn', 'pandas', 'pyarrow') if name in sys.modules])"
+        "print([name for name in ('pyspark', 'mlflow', 'sklearn', 'pandas', 'pyarrow', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -88,6 +113,7 @@ def test_code_versions_cover_the_step_and_not_the_glue() -> None:
     from repro_assets.pins.closure import closure
 
     files = closure("repro_assets.defs.assets.features", PACKAGE_FOLDER)
+    assert not {"steps/checks.py", "steps/plots.py", "defs/checks.py", "defs/page_plots.py"} & set(files)
     assert "steps/features.py" in files
     assert "assumptions/city_to_county_v1.csv" in files
     assert "steps/model_fit.py" not in files

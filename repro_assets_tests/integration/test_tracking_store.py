@@ -98,7 +98,8 @@ def test_a_database_of_another_mlflow_version_is_refused(tmp_path, template) -> 
         connect(store.uri)
 
 
-def test_a_read_only_database_is_refused_when_the_experiment_is_made(tmp_path, template) -> None:
+def test_a_read_only_database_is_refused_when_the_experiment_is_made(tmp_path, template, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # MLflow takes `file:…` for a relative path and makes that folder
     store = SqliteStore(tmp_path, template)
     uri = f"sqlite:///file:{store.database}?mode=ro&uri=true"
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.features import build_features
 from repro_assets.steps.places import load_places
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     deps=["train_test_snapshot"],
     group_name="experiment",
     kinds={"spark", "parquet"},
-    check_specs=[recomputes_equal("features")],
+    check_specs=[
+        recomputes_equal("features"),
+        check("features", "no_target_leak", "No feature is the target, or as good as a copy of it.", blocking=True),
+        check(
+            "features", "schema_as_model_expects", "Columns, types and nulls as the model takes them.", blocking=True
+        ),
+    ],
     required_resource_keys=STAGE_RESOURCES,
     op_tags={"repro/module": __name__},
     description=f"One row per person of one data version, as the model takes it. {EXPERIMENT.caveat}",

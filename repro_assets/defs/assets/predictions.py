@@ -7,7 +7,7 @@ from pydantic import Field
 
 from repro_assets.defs.assets.model import FULL, WITHOUT_CASES
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.evaluation import answer, evaluate
 from repro_assets.steps.model_fit import FittedModels
@@ -38,7 +38,13 @@ class PredictionsConfig(StageConfig):
     deps=["features", "model"],
     group_name="experiment",
     kinds={"scikitlearn", "parquet"},
-    check_specs=[recomputes_equal("predictions")],
+    check_specs=[
+        recomputes_equal("predictions"),
+        check("predictions", "one_row_per_person", "One row for everybody outside train.", blocking=True),
+        check("predictions", "probabilities_in_range", "Probabilities are numbers from 0 to 1.", blocking=True),
+        check("predictions", "roc_auc_not_worse", "ROC AUC at most 0.02 below the data version before."),
+        check("predictions", "reproduces", "The verdict of the last reproduction, once there is one."),
+    ],
     required_resource_keys=STAGE_RESOURCES,
     op_tags={"repro/module": __name__},
     description=(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT, RawTable
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ def raw_table_asset(table: RawTable) -> dg.AssetsDefinition:
         deps=[f"published_{table.name}"],
         group_name="raw",
         kinds={"deltalake", "spark"},
-        check_specs=[recomputes_equal(table.name)],
+        check_specs=[
+            recomputes_equal(table.name),
+            check(table.name, "pin_still_true", "The log still holds the commit that was pinned.", blocking=True),
+            check(table.name, "keys_unique", f"One row per {', '.join(table.keys)}.", blocking=True),
+        ],
         required_resource_keys=STAGE_RESOURCES,
         op_tags={"repro/module": __name__},
         description=f"{table.description}. One partition is the Delta table at one version: its pin, verified.",

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.places import load_places
 from repro_assets.steps.split import check_split, split
@@ -36,7 +36,11 @@ class SnapshotConfig(StageConfig):
     deps=[*EXPERIMENT.table_names],
     group_name="experiment",
     kinds={"spark", "parquet"},
-    check_specs=[recomputes_equal("train_test_snapshot")],
+    check_specs=[
+        recomputes_equal("train_test_snapshot"),
+        check("train_test_snapshot", "train_test_disjoint", "Nobody is in two parts.", blocking=True),
+        check("train_test_snapshot", "nothing_lost", "Everybody in the raw table is in a part.", blocking=True),
+    ],
     required_resource_keys=STAGE_RESOURCES,
     op_tags={"repro/module": __name__},
     description=(

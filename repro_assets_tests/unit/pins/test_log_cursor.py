@@ -179,6 +179,16 @@ def test_a_commit_of_the_same_moment_that_shows_later_is_late(sensor) -> None:
     assert plan.register == plan.request == [key(1, 1)]
 
 
+def test_times_that_delta_moves_up_are_seen_as_moved_up(sensor) -> None:
+    """Cases 2 and 3, both written at 40, count as 40 and 41; so cases 4 and the jobs' 1, written at 41, are late."""
+    history = grown(BEFORE, cases=[commit(2, 40), commit(3, 40)])
+    sensor.tick(history)
+
+    plan = sensor.tick(grown(history, cases=[commit(4, 41)], jobs=[commit(1, 41)]))
+
+    assert plan.register == [key(3, 1), key(4, 1)]
+
+
 # --- tick by tick as over the whole log ---------------------------------------------------------------------------
 
 ARRIVALS = st.lists(
@@ -192,7 +202,7 @@ def ticks(arrivals, *, in_order: bool) -> list[tuple[History, TickPlan]]:
     history: History = {table: [] for table in TABLES}
     for table, number, changes_rows, then_tick in [*arrivals, (None, 0, False, True)]:
         if table is not None:
-            now = now + 1 + number if in_order else 10 * number
+            now = now + 1 + number if in_order else number
             made = commit(len(history[table]), now, changes_rows=changes_rows)
             history = grown(history, **{table: [made]})
         if then_tick:

@@ -19,6 +19,7 @@ OUTPUT = Output(
     digest="6" * 64,
     parts=(TRAIN, FULL),
     data={"covid_cases": {"version": 12, "schema": [["uid", "int64"]]}},
+    lineage={"features": {"identity": "b" * 64, "digest": "c" * 64}},
     mlflow_run_id="7" * 32,
     mlflow_parent_run_id="8" * 32,
     dagster_run_id="9",

@@ -47,6 +47,7 @@ def write(lake: Lake, rows: pa.Table = ROWS, *, run: str = "1") -> Output:
         digest=output_digest({part.name: part.digest for part in parts}),
         parts=parts,
         data={},
+        lineage={},
         mlflow_run_id=run,
         mlflow_parent_run_id=run,
         dagster_run_id=run,

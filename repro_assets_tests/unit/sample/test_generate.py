@@ -50,12 +50,12 @@ def people(path: Path) -> list[dict[str, str]]:
 
 def test_the_default_feed_has_the_bytes_it_always_had(feed: SampleFeed) -> None:
     assert {name: digest[:16] for name, digest in digests(feed).items()} == {
-        "covid_2020-06-11.csv": "fe5a362281e712d3",
-        "covid_2020-06-12.csv": "8949e1809934f800",
-        "covid_2020-06-13.csv": "a7fa1a6595aea052",
-        "covid_2020-06-14.csv": "99c50ace49731f09",
-        "aug_train.csv": "7320b8994e8c814a",
-        "aug_test.csv": "6df7aecbc18e8b2c",
+        "sample_covid_2020-06-11.csv": "fe5a362281e712d3",
+        "sample_covid_2020-06-12.csv": "8949e1809934f800",
+        "sample_covid_2020-06-13.csv": "a7fa1a6595aea052",
+        "sample_covid_2020-06-14.csv": "99c50ace49731f09",
+        "sample_aug_train.csv": "7320b8994e8c814a",
+        "sample_aug_test.csv": "6df7aecbc18e8b2c",
     }
 
 
@@ -74,15 +74,15 @@ def test_another_seed_gives_other_cases_and_people(tmp_path: Path) -> None:
 def test_more_days_change_nobody(tmp_path: Path) -> None:
     one, other = (digests(generate(tmp_path / str(days), **{**SMALL, "days": days})) for days in (40, 50))
 
-    assert one["aug_train.csv"] == other["aug_train.csv"]
+    assert one["sample_aug_train.csv"] == other["sample_aug_train.csv"]
 
 
 def test_file_names_carry_the_day_of_publication_in_order(feed: SampleFeed) -> None:
     assert [path.name for path in feed.covid_files] == [
-        "covid_2020-06-11.csv",
-        "covid_2020-06-12.csv",
-        "covid_2020-06-13.csv",
-        "covid_2020-06-14.csv",
+        "sample_covid_2020-06-11.csv",
+        "sample_covid_2020-06-12.csv",
+        "sample_covid_2020-06-13.csv",
+        "sample_covid_2020-06-14.csv",
     ]
 
 
@@ -211,4 +211,4 @@ def test_a_feed_that_is_too_small_is_refused_by_name(tmp_path: Path, argument: s
 
 
 def test_a_feed_of_one_version_is_a_feed(tmp_path: Path) -> None:
-    assert [path.name for path in generate(tmp_path, versions=1, **SMALL).covid_files] == ["covid_2020-06-11.csv"]
+    assert [path.name for path in generate(tmp_path, versions=1, **SMALL).covid_files] == ["sample_covid_2020-06-11.csv"]

@@ -1,0 +1,49 @@
+"""Column schema and column lineage for Dagster's page, from what is declared: nothing is read for it.
+
+https://docs.dagster.io/guides/build/assets/metadata-and-tags/table-metadata
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.output import Output
+from repro_assets.steps.column_lineage import Source, sources_of_features, sources_of_predictions
+from repro_assets.steps.feature_columns import FEATURE_SCHEMA
+from repro_assets.steps.model_inference import PREDICTION_SCHEMA
+
+if TYPE_CHECKING:
+    from repro_assets.defs.stage import Stage
+
+_SCHEMAS = {"features": FEATURE_SCHEMA, "predictions": PREDICTION_SCHEMA}
+
+
+def column_metadata(stage: Stage, output: Output) -> dict[str, Any]:
+    """The page's column metadata of an output; empty where it is no table.
+
+    Raw tables, and what is made of them alone, have the columns that their pins name.
+    """
+    if stage.asset in _SCHEMAS:
+        columns = [dg.TableColumn(name, kind) for name, kind in _SCHEMAS[stage.asset].items()]
+        return {"dagster/column_schema": dg.TableSchema(columns), "dagster/column_lineage": _lineage(stage.asset)}
+    raw = [table for table in (stage.asset, *stage.upstream) if table in EXPERIMENT.table_names]
+    found = [
+        dg.TableColumn(name, kind, description=f"as in {table}")
+        for table in raw
+        for name, kind in output.data[table]["schema"]
+    ]
+    return {"dagster/column_schema": dg.TableSchema(found)} if found else {}
+
+
+def _lineage(asset: str) -> dg.TableColumnLineage:
+    sources: Mapping[str, list[Source]] = sources_of_features() if asset == "features" else sources_of_predictions()
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=dg.AssetKey(source), column_name=name) for source, name in found]
+            for column, found in sources.items()
+        }
+    )

@@ -1,0 +1,183 @@
+"""Plots for people: numbers in, the bytes of a small PNG out.
+
+A plot is never part of a result: no digest covers it, and no asset module imports this file.
+Drawn without matplotlib's global state (`pyplot`), so that neither a display nor another plot can be in the way.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from repro_assets.steps.model_fit import as_frame, rows_of
+from repro_assets.steps.split import KEY, TARGET
+
+if TYPE_CHECKING:
+    import pyarrow
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from sklearn.pipeline import Pipeline
+
+_DOTS_PER_INCH = 80
+_NOW, _BEFORE, _THIRD = "#1f5f99", "#d9822b", "#9aa5b1"
+_BINS = 10  # of the calibration curve, equally filled
+_IMPORTANCE_ROWS = 1000
+_IMPORTANCE_REPEATS = 3
+_IMPORTANCE_SEED = 20200611
+
+
+def case_curve(now: Mapping[date, int], before: Mapping[date, int] | None, labels: tuple[str, str]) -> bytes:
+    """New cases per day in two versions, and what the later one corrected.
+
+    Args:
+        now: Cumulative cases of all rows by day.
+        before: The same of the version before; None for the first.
+        labels: What the two are called.
+
+    Returns:
+        A PNG. The lower half shows, per day that both versions have, by how many new cases they differ.
+    """
+    figure, (curve, corrections) = _axes(2, 1, height=4.2, sharex=True)
+    daily = _new_per_day(now)
+    if before is not None:
+        old = _new_per_day(before)
+        curve.plot(_on_axis(old), list(old.values()), color=_BEFORE, linewidth=1.6, label=labels[1])
+        difference = {day: daily[day] - old[day] for day in daily if day in old}
+        corrections.bar(_on_axis(difference), list(difference.values()), color=_BEFORE)
+    curve.plot(_on_axis(daily), list(daily.values()), color=_NOW, linewidth=1, label=labels[0])
+    curve.set_ylabel("new cases per day")
+    curve.legend(frameon=False)
+    corrections.axhline(0, color=_THIRD, linewidth=0.8)
+    corrections.set_ylabel("corrected by")
+    corrections.tick_params(axis="x", rotation=30)
+    return _png(figure)
+
+
+def class_balance(counts: Mapping[str, Mapping[str, int]]) -> bytes:
+    """People by part and target, as stacked bars.
+
+    Args:
+        counts: Count by what the target says, by part.
+    """
+    figure, (axes,) = _axes(1, 1, height=2.4)
+    kinds = list(dict.fromkeys(kind for part in counts.values() for kind in part))
+    left = dict.fromkeys(counts, 0)
+    for kind, color in zip(kinds, (_NOW, _BEFORE, _THIRD), strict=False):
+        widths = [part.get(kind, 0) for part in counts.values()]
+        axes.barh(list(counts), widths, left=list(left.values()), color=color, label=kind)
+        left = {name: start + width for (name, start), width in zip(left.items(), widths, strict=True)}
+    axes.invert_yaxis()
+    axes.set_xlabel("people")
+    axes.legend(frameon=False)
+    return _png(figure)
+
+
+def roc(predictions: pyarrow.Table) -> bytes:
+    """ROC curves with and without the case figures, over the labelled test half.
+
+    Args:
+        predictions: A table with the columns of `PREDICTION_SCHEMA`; both classes are in the test half.
+    """
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    figure, (axes,) = _axes(1, 1, height=3.6, width=4)
+    target, curves = _judged(predictions)
+    for label, (probability, color) in curves.items():
+        false, true, _ = roc_curve(target, probability)
+        axes.plot(false, true, color=color, label=f"{label}: {roc_auc_score(target, probability):.4f}")
+    axes.plot([0, 1], [0, 1], color=_THIRD, linewidth=0.8, linestyle="--")
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate")
+    axes.legend(frameon=False, loc="lower right")
+    return _png(figure)
+
+
+def calibration(predictions: pyarrow.Table) -> bytes:
+    """Predicted against observed share of people who change jobs, in equally filled bins of the test half.
+
+    Args:
+        predictions: As `roc`.
+    """
+    from sklearn.calibration import calibration_curve
+
+    figure, (axes,) = _axes(1, 1, height=3.6, width=4)
+    target, curves = _judged(predictions)
+    for label, (probability, color) in curves.items():
+        observed, predicted = calibration_curve(target, probability, n_bins=_BINS, strategy="quantile")
+        axes.plot(predicted, observed, color=color, marker="o", markersize=3, label=label)
+    axes.plot([0, 1], [0, 1], color=_THIRD, linewidth=0.8, linestyle="--")
+    axes.set_xlabel("predicted probability")
+    axes.set_ylabel("observed share")
+    axes.legend(frameon=False, loc="upper left")
+    return _png(figure)
+
+
+def importance(estimator: Pipeline, features: pyarrow.Table) -> bytes | None:
+    """What ROC AUC loses when a column is shuffled, on people of the test half: the same measure for every family.
+
+    Args:
+        estimator: Fitted, with `feature_names_in_`.
+        features: A table with the columns of `FEATURE_SCHEMA`.
+
+    Returns:
+        A PNG; None where the test half has one class only, so that nothing can be ranked.
+    """
+    from sklearn.inspection import permutation_importance
+
+    test = rows_of(features, "test").sort_by(KEY).slice(0, _IMPORTANCE_ROWS)
+    target = test[TARGET].to_numpy()
+    if len(set(target)) < 2:
+        return None
+    columns = estimator.feature_names_in_.tolist()
+    found = permutation_importance(
+        estimator,
+        as_frame(test, columns),
+        target,
+        scoring="roc_auc",
+        n_repeats=_IMPORTANCE_REPEATS,
+        random_state=_IMPORTANCE_SEED,
+        n_jobs=1,
+    )
+    ranked = sorted(zip(found.importances_mean.tolist(), columns, strict=True))
+    figure, (axes,) = _axes(1, 1, height=1 + 0.22 * len(columns))
+    axes.barh([name for _, name in ranked], [loss for loss, _ in ranked], color=_NOW)
+    axes.axvline(0, color=_THIRD, linewidth=0.8)
+    axes.set_xlabel(f"ROC AUC lost when shuffled ({len(target)} people of test)")
+    return _png(figure)
+
+
+def _new_per_day(cumulative: Mapping[date, int]) -> dict[date, int]:
+    days = sorted(cumulative)
+    return {day: cumulative[day] - cumulative[last] for last, day in itertools.pairwise(days)}
+
+
+def _on_axis(days: Iterable[date]) -> Any:
+    import numpy as np
+
+    return np.array(list(days), dtype="datetime64[D]")
+
+
+def _judged(predictions: pyarrow.Table) -> tuple[Any, dict[str, tuple[Any, str]]]:
+    test = rows_of(predictions, "test")
+    return test[TARGET].to_numpy(), {
+        "without cases": (test["probability_without_cases"].to_numpy(), _BEFORE),
+        "with cases": (test["probability"].to_numpy(), _NOW),
+    }
+
+
+def _axes(
+    rows: int, columns: int, *, height: float, width: float = 6.5, sharex: bool = False
+) -> tuple[Figure, tuple[Axes, ...]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    return figure, tuple(figure.subplots(rows, columns, sharex=sharex, squeeze=False).flat)
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()

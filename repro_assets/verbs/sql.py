@@ -1,0 +1,156 @@
+"""`repro sql`: a query over the tables of all data versions, through Spark.
+
+The views are `resources.lake_views`; here are what may be asked, and the answer as plain values.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.lake import Lake
+from repro_assets.resources.lake_views import View, views
+from repro_assets.resources.raw_tables import RawTables
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from pyspark.sql import DataFrame, SparkSession
+
+_MOST_MATERIALIZATIONS = 10_000
+_READING = ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC")
+_WRITING = ("INSERT", "MERGE", "UPDATE", "DELETE")
+# Text in which a word means nothing: strings, quoted names, comments.
+_OPAQUE = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*` | --[^\n]* | /\*.*?\*/""",
+    re.DOTALL | re.VERBOSE,
+)
+_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query that only reads.
+
+    Attributes:
+        text: The query, without its closing semicolon.
+        words: Every name in it, in lower case: what views it may need.
+        limit: How many rows are wanted; None for all.
+    """
+
+    text: str
+    words: frozenset[str]
+    limit: int | None
+
+    @property
+    def lists(self) -> bool:
+        """Whether it asks for the names of the views, so that all are needed."""
+        return "show" in self.words
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows of a query.
+
+    Attributes:
+        columns: Name and Arrow type of each column; a name may occur twice.
+        rows: Values as Python has them.
+        truncated: There are more rows than these.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[Any, ...], ...]
+    truncated: bool
+
+
+def plan(query: str, limit: int) -> Query:
+    """Check that a query only reads.
+
+    Args:
+        query: Spark SQL.
+        limit: Rows to give; 0 for all.
+
+    Raises:
+        BadInput: Something else than SELECT, WITH, SHOW or DESCRIBE, several statements, or a limit that is none.
+    """
+    text = query.strip().rstrip(";").rstrip()
+    plain = _OPAQUE.sub(" ", text)
+    names = plain + " " + " ".join(found.strip("`") for found in _OPAQUE.findall(text) if found.startswith("`"))
+    words = re.findall(r"[A-Za-z_][A-Za-z0-9_]*", plain)
+    first = words[0].upper() if words else ""
+    writes = first == "WITH" and any(word.upper() in _WRITING for word in words)
+    if first not in _READING or not plain.strip().upper().startswith(first) or writes:
+        raise BadInput("not a query that only reads", stored=repr(text)[:80], expected="SELECT, WITH, SHOW or DESCRIBE")
+    if ";" in plain:
+        raise BadInput("several statements", stored=repr(text)[:80], expected="one query")
+    if limit < 0:
+        raise BadInput("not a limit", stored=limit, expected="a number of rows, 0 for all")
+    return Query(text, frozenset(re.findall(r"[a-z_][a-z0-9_]*", names.lower())), limit or None)
+
+
+def sql(wanted: Query, instance: dg.DagsterInstance, open_spark: Callable[[], SparkSession]) -> Answer:
+    """Ask the query over the views it names.
+
+    Raises:
+        BadInput: Spark refuses the query, or there is nothing in the lake yet.
+        DataDamaged: A file of an output that is read is not what its marker says.
+    """
+    found = views(Lake(), RawTables(), EXPERIMENT.table_names, lambda asset: latest_identities(instance, asset))
+    if not found:
+        raise BadInput("there is nothing to ask yet", fix="`repro ingest TABLE FILE…`, then `repro run KEY`")
+    return ask(wanted, found, open_spark())
+
+
+def ask(wanted: Query, found: Mapping[str, View], spark: SparkSession) -> Answer:
+    """Make the views that a query names, and give its rows.
+
+    Raises:
+        BadInput: Spark refuses the query.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    # What is wrong with a query is one line of ours: Spark would write stack traces beside it.
+    logging.getLogger("SQLQueryContextLogger").disabled = True
+    spark.sparkContext.setLogLevel("OFF")
+    for name, frame in found.items():
+        if wanted.lists or name in wanted.words:
+            frame(spark).createOrReplaceTempView(name)
+    try:
+        return _answer(spark.sql(wanted.text), wanted.limit)
+    except (PySparkException, Py4JJavaError) as error:
+        raise BadInput("Spark refuses the query", stored=_said(error), fix=f"There are: {', '.join(found)}") from error
+
+
+def latest_identities(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
+    """Identity that the latest materialization of every data version of an asset names."""
+    import dagster as dg
+
+    latest: dict[str, str] = {}
+    for record in instance.fetch_materializations(dg.AssetKey(asset), limit=_MOST_MATERIALIZATIONS).records:
+        materialization = record.asset_materialization
+        identity = materialization.metadata.get("identity") if materialization else None
+        if materialization is not None and materialization.partition is not None and identity is not None:
+            latest.setdefault(materialization.partition, str(identity.value))
+    return latest
+
+
+def _answer(frame: DataFrame, limit: int | None) -> Answer:
+    # Through Arrow: collected rows would have timestamps in this machine's time zone.
+    table = (frame if limit is None else frame.limit(limit + 1)).toArrow()
+    more = limit is not None and table.num_rows > limit
+    if more:
+        table = table.slice(0, limit)
+    columns = tuple((field.name, str(field.type)) for field in table.schema)
+    return Answer(columns, tuple(zip(*[column.to_pylist() for column in table.columns], strict=True)), more)
+
+
+def _said(error: Exception) -> str:
+    """The first line of what Spark says; the plan and the stack below it help nobody here."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.getMessage()) if java is not None else str(error)
+    return text.strip().splitlines()[0][:_SHOWN].rstrip(". ") if text.strip() else type(error).__name__

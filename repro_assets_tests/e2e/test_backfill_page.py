@@ -1,0 +1,132 @@
+"""`backfill_warm` launched from Dagster's page: it queues, starts one run per data version, and can be terminated."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro_assets.sample.generate import generate
+from repro_assets_tests.installation import REPRO, Installation, wait_until
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+PATIENCE = 600
+_LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId status } }
+    ... on PythonError { message }
+  }
+}
+"""
+_RUNS = "query Runs($f: RunsFilter!) { runsOrError(filter: $f) { ... on Runs { results { runId status jobName } } } }"
+_TERMINATE = "mutation Stop($id: String!) { terminateRun(runId: $id) { __typename } }"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Dagster's page over an installation with three data versions."""
+
+    installation: Installation
+    address: str
+    keys: list[str]
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.address}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["data"]
+
+    def launch(self, **config: Any) -> str:
+        """Launch the job from the launchpad; returns its run id."""
+        params = {
+            "selector": {
+                "repositoryLocationName": "repro_assets",
+                "repositoryName": "__repository__",
+                "pipelineName": "backfill_warm",
+            },
+            "mode": "default",
+            "runConfigData": json.dumps({"ops": {"each_data_version": {"config": config}}}),
+            "executionMetadata": {"tags": []},
+        }
+        launched = self.ask(_LAUNCH, params=params)["launchPipelineExecution"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        assert launched["run"]["status"] == "QUEUED"
+        return launched["run"]["runId"]
+
+    def statuses(self, **wanted: Any) -> list[str]:
+        """Of all runs that fit, oldest first."""
+        return [run["status"] for run in reversed(self.ask(_RUNS, f=wanted)["runsOrError"]["results"])]
+
+    def end_of(self, run_id: str) -> str:
+        def ended() -> str | None:
+            (status,) = self.statuses(runIds=[run_id])
+            return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+        return wait_until(ended, seconds=PATIENCE)
+
+    def started_by(self, run_id: str) -> list[str]:
+        return self.statuses(tags=[{"key": "repro/backfill", "value": run_id}])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder: Path = tmp_path_factory.mktemp("page")
+    installation = Installation.make(folder)
+    feed = generate(folder / "feed")
+    installation.json("ingest", "covid_cases", *map(str, feed.covid_files))
+    installation.json("ingest", "job_changes", *map(str, feed.job_files))
+    keys = [row["key"] for row in installation.json("versions")["versions"]]
+    ports = [_free_port(), _free_port()]
+    process = subprocess.Popen(
+        [str(REPRO), "ui", "--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])],
+        env=installation.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if line.startswith("Ctrl-C"):
+                break
+        yield Page(installation, f"http://127.0.0.1:{ports[0]}", keys)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(90)
+        process.stderr.close()
+
+
+def test_terminated_it_ends_the_version_that_runs_and_starts_no_other(page: Page) -> None:
+    run_id = page.launch(keys=page.keys)
+    wait_until(lambda: page.started_by(run_id) or None, seconds=PATIENCE)
+
+    page.ask(_TERMINATE, id=run_id)
+
+    assert page.end_of(run_id) == "CANCELED"
+    assert page.started_by(run_id) == ["FAILURE"]
+
+
+def test_launched_again_it_runs_each_version_in_a_run_of_its_own(page: Page) -> None:
+    run_id = page.launch(keys=page.keys[:2])
+
+    assert page.end_of(run_id) == "SUCCESS"
+    assert page.started_by(run_id) == ["SUCCESS", "SUCCESS"]
+    rows = page.installation.json("versions")["versions"]
+    assert {row["state"] for row in rows if row["key"] in page.keys[:2]} == {"materialized"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
