@@ -1,6 +1,6 @@
 # What a person does with this project; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-unit test-defs test-spark test-e2e test-slow check format lock envs-digest clean
+.PHONY: help setup demo ui test test-unit test-slow check format lock envs-digest clean
 PYTEST := .venv/bin/python -m pytest
 
 help: ## this list
@@ -21,7 +21,7 @@ test: setup ## unit, Dagster definitions, Spark, one end-to-end on real files (R
 test-unit: setup ## unit tests alone: no JVM, seconds
 	$(PYTEST) -m "not slow" repro_assets_tests/unit
 
-test-slow: setup ## faults and fuzzing
+test-slow: setup ## faults, interrupts, two installations, pages
 	$(PYTEST) -m slow
 
 check: setup ## lint, format, types, layering

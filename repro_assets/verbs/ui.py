@@ -20,6 +20,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.dagster_home import open_instance
 from repro_assets.resources.tracking_store import initialise
 from repro_assets.settings import Settings
+from repro_assets.verbs.reap import reap
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE_SECONDS = 120.0
@@ -56,9 +57,16 @@ def serve(settings: Settings, dagster_port: int, mlflow_port: int) -> None:
         raise BadInput("both pages have the same port", stored=dagster_port)
     for name, port in ports.items():
         _refuse_taken(name, port)
-    open_instance(settings).dispose()
+    instance = open_instance(settings)
+    for line in reap(instance, settings):
+        sys.stderr.write(f"{line}\n")
+    instance.dispose()
     initialise(settings, EXPERIMENT.name)
-    environment = {**os.environ, "REPRO_MLFLOW_PAGE": f"http://{_LOOPBACK}:{mlflow_port}"}
+    environment = {
+        **os.environ,
+        "REPRO_MLFLOW_PAGE": f"http://{_LOOPBACK}:{mlflow_port}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # six worker processes for features that nothing here uses
+    }
     processes = _start(settings, commands(settings, dagster_port, mlflow_port), environment)
     restored = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -109,7 +109,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 def test_terminated_it_ends_the_version_that_runs_and_starts_no_other(page: Page) -> None:
     run_id = page.launch(keys=page.keys)
-    wait_until(lambda: page.started_by(run_id) or None, seconds=PATIENCE)
+    wait_until(lambda: page.started_by(run_id) == ["STARTED"] or None, seconds=PATIENCE)
 
     page.ask(_TERMINATE, id=run_id)
 

@@ -12,7 +12,7 @@ import pytest
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import Installation, files_below
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,25 @@ def test_force_recomputes_everything_and_confirms_the_original(one_run: tuple[In
         name: asset["output_digest"] for name, asset in original.items()
     }
     assert {installation.tags(asset["mlflow_run_id"])["repro.confirmations"] for asset in original.values()} == {"1"}
+    assert {asset["mlflow_run_id"] for asset in forced.values()}.isdisjoint(
+        asset["mlflow_run_id"] for asset in original.values()
+    )
+    assert installation.mlflow("SELECT count(*) FROM model_versions") == [(2,)]
+
+
+def test_force_on_a_damaged_output_puts_the_good_one_in_its_place(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    identity = installation.json("run", key)["runs"][0]["assets"]["features"]["identity"]
+    folder = installation.var / "lake" / "features" / key / identity
+    file = next(path for path in files_below(folder) if path.suffix == ".parquet")
+    content = file.read_bytes()
+    file.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    assert installation.repro("run", key).returncode == 1
+    forced = installation.json("run", key, "--force")["runs"][0]["assets"]
+    assert {asset["state"] for asset in forced.values()} == {"computed"}
+    again = installation.json("run", key)["runs"][0]["assets"]
+    assert {asset["state"] for asset in again.values()} == {"reused"}
+    assert again["features"]["output_digest"] == forced["features"]["output_digest"]
 
 
 def test_another_result_under_the_same_identity_keeps_both_and_exits_1(one_run: tuple[Installation, str]) -> None:
@@ -153,6 +172,25 @@ def test_an_mlflow_server_that_is_gone_fails_the_run_with_its_address(one_run: t
     assert done.returncode == 4
     assert "http://127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_reused_everything_is_shown_by_the_run_that_computed(one_run: tuple[Installation, str]) -> None:
+    installation, key = one_run
+    reused = installation.json("run", key)["runs"][0]
+    assert installation.json("show", reused["dagster_run_id"])["mlflow_run_id"] == reused["mlflow_run_id"]
+
+
+def test_real_files_do_not_join_a_table_that_holds_the_sample(
+    one_run: tuple[Installation, str], tmp_path: Path
+) -> None:
+    installation, _ = one_run
+    feed = generate(tmp_path, versions=2)
+    real = tmp_path / "time_series_2020-06-30.csv"
+    shutil.copy(feed.covid_files[1], real)
+    done = installation.repro("ingest", "covid_cases", str(real))
+    assert done.returncode == 2
+    assert "the table holds the generated sample" in done.stderr
+    assert len(installation.json("versions")["versions"]) == 1
 
 
 def test_nothing_is_left_running_in_mlflow_after_all_that(one_run: tuple[Installation, str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from repro_assets_tests.e2e.conftest import Demo
 from repro_assets_tests.installation import Installation
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ELSEWHERE = {"TZ": "Asia/Kathmandu", "LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "4711", "USER": "somebody"}
 
