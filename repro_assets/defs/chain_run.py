@@ -115,9 +115,7 @@ def run_chain(
     """
     run_id, started = str(uuid.uuid4()), time.monotonic()
     try:
-        chain.execute_in_process(
-            instance=instance, partition_key=key, run_config=dict(run_config), run_id=run_id, tags=owner_tag()
-        )
+        _execute(chain, key, run_config, instance, run_id, {})
     except dg.DagsterError as error:
         report = read_report(instance, key, run_id, time.monotonic() - started)
         if report.unequal:
@@ -139,13 +137,7 @@ def attempt_chain(
     """
     run_id, started, reason = str(uuid.uuid4()), time.monotonic(), None
     try:
-        chain.execute_in_process(
-            instance=instance,
-            partition_key=key,
-            run_config=dict(run_config),
-            run_id=run_id,
-            tags={**tags, **owner_tag()},
-        )
+        _execute(chain, key, run_config, instance, run_id, tags)
     except Exception as error:  # noqa: BLE001 - not swallowed: told as this version's reason, the others go on
         reason = reason_of(_failed_check(instance, run_id) or error)
     report = read_report(instance, key, run_id, time.monotonic() - started)
@@ -217,6 +209,30 @@ def reason_of(error: BaseException) -> str:
     else:
         text = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:_LONGEST_REASON]
+
+
+def _execute(
+    chain: dg.JobDefinition,
+    key: str,
+    run_config: Mapping[str, Any],
+    instance: dg.DagsterInstance,
+    run_id: str,
+    tags: Mapping[str, str],
+) -> None:
+    try:
+        chain.execute_in_process(
+            instance=instance,
+            partition_key=key,
+            run_config=dict(run_config),
+            run_id=run_id,
+            tags={**tags, **owner_tag()},
+        )
+    except BaseException:
+        # An interrupt between creating the run and starting it leaves one that nobody would ever end.
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, message="Interrupted before Dagster could end it.")
+        raise
 
 
 def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:

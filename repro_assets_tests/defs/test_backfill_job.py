@@ -12,6 +12,7 @@ import pytest
 
 from repro_assets.definitions import defs
 from repro_assets.defs.backfill import BACKFILL, BACKFILL_TAG, OP, backfill_job
+from repro_assets.defs.chain_run import attempt_chain
 from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.run_pins import OWNER_TAG
 from repro_assets.errors import BadInput, DataDamaged
@@ -129,6 +130,21 @@ def test_an_interrupt_that_looks_like_an_error_of_the_version_stops_too(instance
         backfill(work)
 
     assert list(runs(instance, "chain")) == KEYS[:1]
+
+
+class InterruptedEarly:
+    """A chain whose interrupt comes after its run was created and before it was started."""
+
+    def execute_in_process(self, *, instance, partition_key, run_config, run_id, tags) -> None:
+        instance.create_run_for_job(chain_of(lambda key: None), run_id=run_id, tags=tags)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_a_run_starts_leaves_no_run_open(instance) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        attempt_chain(InterruptedEarly(), KEYS[0], {}, instance, {})
+
+    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
 
 
 def test_a_run_that_was_cancelled_on_the_page_starts_no_other(instance, backfill) -> None:
