@@ -60,6 +60,9 @@ def _parse(assignment: str) -> tuple[str, str, Any]:
         raise BadInput(
             "this parameter has a spelling of its own", stored=name, expected="`--force`, `model.NAME=VALUE`"
         )
+    declared = _CONFIGS[asset].model_fields.get(name)
+    if declared is not None and declared.annotation is str:
+        return asset, name, text
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # a day that is none, or 5,000 digits, is a ValueError

@@ -244,7 +244,9 @@ class Intake:
             self._queue.append(record)
             return
         self.records.append(record)
-        self.report(record.as_line())
+        # What stops everything is said once, by the error that is raised.
+        if self.skip_refused or record.state not in ("refused", "failed"):
+            self.report(record.as_line())
 
 
 def _stored(outcome: Outcome, item: BatchItem) -> IngestRecord:

@@ -53,6 +53,9 @@ def plan(covid: Path | None, jobs: Sequence[Path]) -> DemoPlan:
         return DemoPlan()
     if covid is None or not jobs:
         raise BadInput("real files need both", expected="`--covid DIR_OR_GIT --jobs FILE…`")
+    missing = [path for path in jobs if not path.is_file()]
+    if missing:
+        raise BadInput("no such job file", where=missing[0])
     if not covid.is_dir():
         raise BadInput("no such folder or git clone", where=covid)
     if (covid / ".git").exists() or (covid / "HEAD").is_file():

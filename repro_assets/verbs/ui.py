@@ -177,7 +177,7 @@ def _refuse_taken(name: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             option = f"--{name.lower()}-port"
             raise BadInput(
-                f"{name}'s port can't be used", stored=f"{port}: {error}", fix=f"Choose another by {option}"
+                f"{name}'s port can't be used", stored=f"{port}: {error}".rstrip("."), fix=f"Choose another by {option}"
             ) from error
 
 

@@ -19,7 +19,7 @@ from repro_assets.steps.model_params import FAMILIES, ModelParams
         pytest.param("predictions.threshold=.nan", "[threshold]: stored nan", id="a threshold that is no number"),
         pytest.param("train_test_snapshot.test_fraction=1", "[test_fraction]: stored 1.0", id="everybody in test"),
         pytest.param("train_test_snapshot.test_fraction=.nan", "[test_fraction]: stored nan", id="no fraction"),
-        pytest.param(r'train_test_snapshot.salt="a\nb"', r"[salt]: stored 'a\nb'", id="a salt of two lines"),
+        pytest.param("train_test_snapshot.salt=a\nb", r"[salt]: stored 'a\nb'", id="a salt of two lines"),
         pytest.param("model.family=svm", "[family]: stored 'svm'", id="family"),
         pytest.param("model.threshold=0.4", "stored threshold", id="a threshold of the model"),
         pytest.param("model.max_iter=100.5", "[max_iter]: stored 100.5, expected an integer", id="half an iteration"),

@@ -10,7 +10,7 @@ import pytest
 from repro_assets.errors import BadInput
 from repro_assets.verbs.demo import DemoPlan, plan
 
-JOBS = [Path("aug_train.csv"), Path("aug_test.csv")]
+JOBS = [Path(__file__), Path(__file__).with_name("__init__.py")]  # any files that are there
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -72,3 +72,10 @@ def test_what_is_no_folder_is_refused(tmp_path, name) -> None:
 
     with pytest.raises(BadInput, match="no such folder or git clone"):
         plan(tmp_path / name, JOBS)
+
+
+def test_a_job_file_that_is_not_there_is_refused_before_anything_is_read(tmp_path) -> None:
+    touch(tmp_path, "01.csv")
+
+    with pytest.raises(BadInput, match=r"no such job file \[nowhere.csv\]"):
+        plan(tmp_path, [*JOBS, Path("nowhere.csv")])
