@@ -44,8 +44,9 @@ class Settings:
 
     @property
     def jars(self) -> Path:
-        """Folder of the cluster files' jars."""
-        return self.var / "jars"
+        """Folder of the cluster files' jars: downloads, so a state of its own shares those of the project."""
+        own = self.var / "jars"
+        return own if own.is_dir() else self.project / "var" / "jars"
 
     @property
     def mlflow_artifacts(self) -> Path:
