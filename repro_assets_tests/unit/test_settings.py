@@ -34,9 +34,15 @@ def test_one_variable_moves_all_state() -> None:
     assert here.capsules == Path("/state/capsules")
     assert here.mlflow_tracking_uri == "sqlite:////state/mlflow/mlflow.db"
     assert here.dagster_home == Path("/state/dagster")
-    assert here.jars == Path("/state/jars")
     assert here.mlflow_artifacts == Path("/state/mlflow/artifacts")
     assert here.envs == PROJECT / "envs"
+
+
+def test_a_state_without_jars_of_its_own_shares_those_of_the_project(tmp_path) -> None:
+    here = load({"REPRO_VAR": str(tmp_path)})
+    assert here.jars == PROJECT / "var" / "jars"
+    (tmp_path / "jars").mkdir()
+    assert here.jars == tmp_path / "jars"
 
 
 @pytest.mark.parametrize(
