@@ -20,7 +20,7 @@ from repro_assets.resources.raw_keys import repeated_keys
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.steps import checks
 from repro_assets.steps.checks import Finding
-from repro_assets.steps.split import KEY
+from repro_assets.steps.split import KEY, PEOPLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,20 +139,18 @@ def _pin_still_true(evidence: Evidence) -> Finding:
 def _keys_unique(evidence: Evidence) -> Finding:
     stage = evidence.stage
     pin = stage.data[stage.asset]
-    table = next(table for table in EXPERIMENT.raw_tables if table.name == stage.asset)
-    found = repeated_keys(stage.raw_tables, pin.commit, table.keys, lambda: stage.spark, again=stage.force)
-    return checks.keys_unique(found, pin.rows.rows, table.keys)
+    keys = EXPERIMENT.table(stage.asset).keys
+    found = repeated_keys(stage.raw_tables, pin.commit, keys, lambda: stage.spark, again=stage.force)
+    return checks.keys_unique(found, pin.rows.rows, keys)
 
 
 def _train_test_disjoint(evidence: Evidence) -> Finding:
-    parts = ("train", "test", "unlabelled")
-    return checks.train_test_disjoint({part: evidence.table(part)[KEY] for part in parts})
+    return checks.train_test_disjoint({part: evidence.table(part)[KEY] for part in PEOPLE})
 
 
 def _nothing_lost(evidence: Evidence) -> Finding:
-    people = next(table.name for table in EXPERIMENT.raw_tables if KEY in table.keys)
     rows = {part.name: part.rows or 0 for part in evidence.output.parts}
-    return checks.nothing_lost(rows, evidence.output.data[people]["rows"])
+    return checks.nothing_lost(rows, evidence.output.data[EXPERIMENT.split_table.name]["rows"])
 
 
 def _no_target_leak(evidence: Evidence) -> Finding:

@@ -12,9 +12,11 @@ import dagster as dg
 
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.output import Output
-from repro_assets.steps.column_lineage import Source, sources_of_features, sources_of_predictions
-from repro_assets.steps.feature_columns import FEATURE_SCHEMA
-from repro_assets.steps.model_inference import PREDICTION_SCHEMA
+from repro_assets.steps.column_lineage import Source, sources_of_features
+from repro_assets.steps.feature_columns import CARRIED_COLUMNS, FEATURE_SCHEMA
+from repro_assets.steps.model_fit import columns_of
+from repro_assets.steps.model_inference import PREDICTION_SCHEMA, PROBABILITIES
+from repro_assets.steps.split import KEY, TARGET
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -37,6 +39,15 @@ def column_metadata(stage: Stage, output: Output) -> dict[str, Any]:
         for name, kind in output.data[table]["schema"]
     ]
     return {"dagster/column_schema": dg.TableSchema(found)} if found else {}
+
+
+def sources_of_predictions() -> dict[str, list[Source]]:
+    """Columns of `features` behind each column of `predictions`: for a probability those that its estimator sees."""
+    seen = {
+        column: [("features", name) for name in columns_of(estimator)] for estimator, column in PROBABILITIES.items()
+    }
+    copied = {name: [("features", name)] for name in (KEY, "part", TARGET, *CARRIED_COLUMNS)}
+    return {**copied, **seen, "predicted": seen["probability"]}
 
 
 def _lineage(asset: str) -> dg.TableColumnLineage:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from repro_assets.declaration import Daily
 from repro_assets.errors import ReproError
+from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.output import Output
 from repro_assets.steps import plots
-from repro_assets.steps.split import TARGET
+from repro_assets.steps.split import PEOPLE, TARGET
 
 if TYPE_CHECKING:
     from datetime import date
@@ -83,13 +86,14 @@ def _picture(name: str, content: bytes) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.md(f"![{name}]({uri})")
 
 
-def _case_curve(stage: Stage, _output: Output, _models: Mapping[str, Any]) -> bytes:
+def _daily_curve(daily: Daily, stage: Stage, _output: Output, _models: Mapping[str, Any]) -> bytes:
     pin = stage.data[stage.asset].commit
     before = _version_before(stage, pin)
-    return plots.case_curve(
-        _cases_by_day(stage, pin),
-        _cases_by_day(stage, before) if before else None,
+    return plots.daily_curve(
+        _total_by_day(daily, stage, pin),
+        _total_by_day(daily, stage, before) if before else None,
         (f"version {pin.version}", f"version {before.version}" if before else ""),
+        daily.noun,
     )
 
 
@@ -107,17 +111,17 @@ def _version_before(stage: Stage, pin: CommitPin) -> CommitPin | None:
         return None
 
 
-def _cases_by_day(stage: Stage, pin: CommitPin) -> dict[date, int]:
+def _total_by_day(daily: Daily, stage: Stage, pin: CommitPin) -> dict[date, int]:
     from pyspark.sql import functions as f
 
-    frame = stage.raw_tables.read(stage.spark, pin).where(f.col("confirmed").isNotNull())
-    rows = frame.groupBy("date").agg(f.sum("confirmed").alias("confirmed")).orderBy("date").collect()
-    return {row["date"]: int(row["confirmed"]) for row in rows}
+    frame = stage.raw_tables.read(stage.spark, pin).where(f.col(daily.total).isNotNull())
+    rows = frame.groupBy(daily.day).agg(f.sum(daily.total).alias("total")).orderBy(daily.day).collect()
+    return {row[daily.day]: int(row["total"]) for row in rows}
 
 
 def _class_balance(stage: Stage, output: Output, _models: Mapping[str, Any]) -> bytes:
     counts: dict[str, dict[str, int]] = {}
-    for part in ("train", "test", "unlabelled"):
+    for part in PEOPLE:
         column = stage.lake.read_table(output, part)[TARGET]
         found = {entry["values"]: entry["counts"] for entry in column.value_counts().to_pylist()}
         labels = {0: f"{TARGET} 0", 1: f"{TARGET} 1", None: "unlabelled"}
@@ -126,7 +130,9 @@ def _class_balance(stage: Stage, output: Output, _models: Mapping[str, Any]) -> 
 
 
 def _importance(stage: Stage, _output: Output, models: Mapping[str, Any]) -> bytes | None:
-    return plots.importance(models["full"], stage.lake.read_table(stage.upstream["features"], "features"))
+    return plots.importance(
+        models[EXPERIMENT.estimators[0].name], stage.lake.read_table(stage.upstream["features"], "features")
+    )
 
 
 def _roc(stage: Stage, output: Output, _models: Mapping[str, Any]) -> bytes:
@@ -138,7 +144,11 @@ def _calibration(stage: Stage, output: Output, _models: Mapping[str, Any]) -> by
 
 
 _PLOTS: dict[str, dict[str, Draw]] = {
-    "covid_cases": {"case_curve": _case_curve},
+    **{
+        table.name: {f"{table.daily.noun}_curve": partial(_daily_curve, table.daily)}
+        for table in EXPERIMENT.raw_tables
+        if table.daily is not None
+    },
     "train_test_snapshot": {"class_balance": _class_balance},
     "model": {"importance": _importance},
     "predictions": {"roc": _roc, "calibration": _calibration},

@@ -194,7 +194,9 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         versions = self.versions(table)
         if not versions:
             raise NoSuchVersion(
-                "there is no such raw table", where=self.uri(table), fix=f"`repro ingest {table} FILE…` makes it"
+                "there is no such raw table",
+                where=self.uri(table),
+                fix=f"`repro ingest {table} FILE…`, or any Delta writer, makes it",
             )
         if not 0 <= version <= versions[-1]:
             raise NoSuchVersion(

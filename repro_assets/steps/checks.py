@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import BadInput, ReproError
 from repro_assets.steps.feature_columns import CATEGORICAL_COLUMNS, FEATURE_COLUMNS
 from repro_assets.steps.model_fit import check_features, rows_of
-from repro_assets.steps.split import KEY, TARGET
+from repro_assets.steps.model_inference import PROBABILITIES
+from repro_assets.steps.split import KEY, PEOPLE, TARGET
 
 if TYPE_CHECKING:
     import pyarrow
@@ -22,8 +23,6 @@ WORSE_BY = 0.02  # ROC AUC; what is lost from one data version to the next befor
 FEWEST_OF_A_CLASS = 20  # below it a column may tell the target of everybody by chance
 LEAK_ERRORS = 0.01  # share of the rarer class that a column may get wrong and still count as a copy of the target
 NOT_YET = "not yet reproduced"
-_PEOPLE = ("train", "test", "unlabelled")
-_PROBABILITIES = ("probability", "probability_without_cases")
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ def nothing_lost(rows: Mapping[str, int], people: int) -> Finding:
         rows: Count by part.
         people: Rows of the raw table at its pin.
     """
-    total = sum(rows[part] for part in _PEOPLE)
-    sum_ = " + ".join(f"{rows[part]} {part}" for part in _PEOPLE)
+    total = sum(rows[part] for part in PEOPLE)
+    sum_ = " + ".join(f"{rows[part]} {part}" for part in PEOPLE)
     return Finding(total == people, f"{sum_} = {total}, {people} in the raw table")
 
 
@@ -162,15 +161,15 @@ def one_row_per_person(predictions: pyarrow.Table, features: pyarrow.Table) -> F
 
 
 def probabilities_in_range(predictions: pyarrow.Table) -> Finding:
-    """Both probabilities are numbers from 0 to 1."""
+    """All probabilities are numbers from 0 to 1."""
     import numpy as np
 
     outside = {}
-    for name in _PROBABILITIES:
+    for name in PROBABILITIES.values():
         values = predictions[name].to_numpy()
         outside[name] = int(np.count_nonzero(~((values >= 0) & (values <= 1))))  # NaN is neither
     wrong = [f"{count} rows outside 0 to 1 in {name}" for name, count in outside.items() if count]
-    return Finding(not wrong, "; ".join(wrong) or f"{predictions.num_rows} rows, both probabilities from 0 to 1")
+    return Finding(not wrong, "; ".join(wrong) or f"{predictions.num_rows} rows, all probabilities from 0 to 1")
 
 
 def roc_auc_not_worse(now: float, before: float | None, key: str | None) -> Finding:

@@ -24,17 +24,21 @@ ORDINALS: dict[str, dict[str, int]] = {
 NUMERIC_COLUMNS = ("city_development_index", "training_hours")
 ORDINAL_COLUMNS = tuple(ORDINALS)
 MISSING_COLUMNS = tuple(f"{name}_missing" for name in ORDINALS)
-CASE_COLUMNS = ("cases_per_100k", "new_cases_7d_per_100k", "new_cases_14d_per_100k", "growth_14d")
+# What the experiment asks about, so what one of its estimators is blind to.
+CASE_COLUMNS = EXPERIMENT.hidden_from("without_cases")
 
 FEATURE_COLUMNS = (*CATEGORICAL_COLUMNS, *NUMERIC_COLUMNS, *ORDINAL_COLUMNS, *MISSING_COLUMNS, *CASE_COLUMNS)
 
-# Column name to Arrow type name, in the order of the table. `city` says where the case figures come from;
-# it is no feature, since it would tell a model everything else that differs between cities.
+# Columns that go along and are no feature. `city` says where the case figures come from; to a model it would tell
+# everything else that differs between cities.
+CARRIED_COLUMNS: dict[str, str] = {"city": "string"}
+
+# Column name to Arrow type name, in the order of the table.
 FEATURE_SCHEMA: dict[str, str] = {
     EXPERIMENT.split_key: "int64",
     "part": "string",
     EXPERIMENT.target: "int64",
-    "city": "string",
+    **CARRIED_COLUMNS,
     **dict.fromkeys(CATEGORICAL_COLUMNS, "string"),
     "city_development_index": "double",
     "training_hours": "int64",

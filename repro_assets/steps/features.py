@@ -20,25 +20,25 @@ from repro_assets.steps.feature_columns import (
     NUMERIC_COLUMNS,
     ORDINALS,
 )
-from repro_assets.steps.places import Place
+from repro_assets.steps.places import Place, load_places
+from repro_assets.steps.split import PEOPLE
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-PEOPLE = ("train", "test", "unlabelled")
 _NAMED_IN_A_MESSAGE = 5
 _SPARK_TYPES = {"int64": "bigint", "double": "double", "string": "string"}
 
 
-def build_features(parts: Mapping[str, DataFrame], *, places: Sequence[Place]) -> DataFrame:
+def build_features(parts: Mapping[str, DataFrame], *, places: Sequence[Place] | None = None) -> DataFrame:
     """Join the parts of a snapshot to one table of features.
 
     A blank in a categorical column is the category `missing`. An ordinal column becomes its rank, 0 where blank,
     beside a column `..._missing` that is 1 there. Case figures are as of the last day in the snapshot's cases.
 
     Args:
-        parts: `train`, `test`, `unlabelled` and `cases`, as `split` gives them.
-        places: The county of each city code.
+        parts: `train`, `test`, `unlabelled` and `cases`, as `snapshot` gives them.
+        places: The county of each city code; by default the committed mapping.
 
     Returns:
         A frame with the columns of `FEATURE_SCHEMA`, one row per person, in no particular order.
@@ -49,6 +49,7 @@ def build_features(parts: Mapping[str, DataFrame], *, places: Sequence[Place]) -
     """
     from pyspark.sql import functions as f
 
+    places = load_places() if places is None else places
     people = reduce(
         lambda left, right: left.unionByName(right),
         [parts[part].withColumn("part", f.lit(part)) for part in PEOPLE],

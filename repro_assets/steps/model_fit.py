@@ -1,4 +1,4 @@
-"""Fits the estimators: one with the case figures and one blind to them, otherwise the same.
+"""Fits the experiment's estimators: on the same rows with the same parameters, each blind to columns of its own.
 
 One thread and fixed seeds are half of a repeatable fit; entry points set OMP_NUM_THREADS and its kin to 1.
 The other half is here: rows in total order, folds without shuffling, and scikit-learn's own classes only,
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput
-from repro_assets.steps.feature_columns import CASE_COLUMNS, CATEGORICAL_COLUMNS, FEATURE_COLUMNS, FEATURE_SCHEMA
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.feature_columns import CATEGORICAL_COLUMNS, FEATURE_COLUMNS, FEATURE_SCHEMA
 from repro_assets.steps.model_params import ModelParams
 from repro_assets.steps.split import TARGET
 
@@ -22,31 +22,35 @@ if TYPE_CHECKING:
     import pyarrow
     from sklearn.pipeline import Pipeline
 
-COLUMNS_WITHOUT_CASES = tuple(name for name in FEATURE_COLUMNS if name not in CASE_COLUMNS)
 
+def columns_of(estimator: str) -> tuple[str, ...]:
+    """The columns that an estimator sees, in the order of `FEATURE_COLUMNS`.
 
-@dataclass(frozen=True)
-class FittedModels:
-    """The two fitted estimators whose difference answers the question.
-
-    Attributes:
-        full: Knows every column of `FEATURE_COLUMNS`.
-        without_cases: Knows all but `CASE_COLUMNS`.
+    Raises:
+        BadInput: It is blind to something that is no feature.
     """
+    hidden = EXPERIMENT.hidden_from(estimator)
+    unknown = sorted(set(hidden) - set(FEATURE_COLUMNS))
+    if unknown:
+        raise BadInput(
+            f"the estimator {estimator} is blind to what is no feature",
+            where="experiment.py",
+            stored=", ".join(unknown),
+            expected=", ".join(FEATURE_COLUMNS),
+        )
+    return tuple(name for name in FEATURE_COLUMNS if name not in hidden)
 
-    full: Pipeline
-    without_cases: Pipeline
 
-
-def fit(features: pyarrow.Table, params: ModelParams) -> FittedModels:
-    """Fit both estimators on the rows of the part `train`; rows of other parts are never looked at.
+def fit(features: pyarrow.Table, params: ModelParams) -> dict[str, Pipeline]:
+    """Fit every estimator on the rows of the part `train`; rows of other parts are never looked at.
 
     Args:
         features: A table with the columns of `FEATURE_SCHEMA`, rows in any order.
-        params: The same for both.
+        params: The same for all.
 
     Returns:
-        Calibrated pipelines that take a pandas frame with the columns of their `feature_names_in_`.
+        By name, in the experiment's order: calibrated pipelines that take a pandas frame with the columns of their
+        `feature_names_in_`.
 
     Raises:
         BadInput: Other columns, a null where none may be, too few people of a class, or a fit that doesn't converge.
@@ -55,10 +59,10 @@ def fit(features: pyarrow.Table, params: ModelParams) -> FittedModels:
     train = rows_of(features, "train").sort_by([(name, "ascending") for name in FEATURE_SCHEMA])
     target = train[TARGET].to_numpy()
     _refuse_too_few(target, params)
-    return FittedModels(
-        full=_fitted(as_frame(train, FEATURE_COLUMNS), target, params),
-        without_cases=_fitted(as_frame(train, COLUMNS_WITHOUT_CASES), target, params),
-    )
+    return {
+        estimator.name: _fitted(as_frame(train, columns_of(estimator.name)), target, params)
+        for estimator in EXPERIMENT.estimators
+    }
 
 
 def check_features(features: pyarrow.Table) -> None:
@@ -123,12 +127,11 @@ def _pipeline(columns: Sequence[str], params: ModelParams) -> Pipeline:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+    texts = [name for name in columns if name in CATEGORICAL_COLUMNS]
     numbers = [name for name in columns if name not in CATEGORICAL_COLUMNS]
     # a category that nobody in train has is no reason to fail a person in test: all its columns are 0
     categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=numpy.float64)
-    prepare = ColumnTransformer(
-        [("categories", categories, list(CATEGORICAL_COLUMNS)), ("numbers", StandardScaler(), numbers)], n_jobs=1
-    )
+    prepare = ColumnTransformer([("categories", categories, texts), ("numbers", StandardScaler(), numbers)], n_jobs=1)
     calibrated = CalibratedClassifierCV(
         _estimator(params),
         method=params.calibration_method,

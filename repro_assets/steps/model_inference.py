@@ -1,11 +1,14 @@
-"""Predicts: a probability per person of the test half and per unlabelled person, with and without the case figures."""
+"""Predicts: a probability per estimator for everybody in the test half and for everybody who is unlabelled."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput
-from repro_assets.steps.model_fit import FittedModels, as_frame, check_features, rows_of
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps.feature_columns import CARRIED_COLUMNS
+from repro_assets.steps.model_fit import as_frame, check_features, rows_of
 from repro_assets.steps.model_params import Range
 from repro_assets.steps.split import KEY, TARGET
 
@@ -13,28 +16,33 @@ if TYPE_CHECKING:
     import pyarrow
     from sklearn.pipeline import Pipeline
 
-# Probability from which a person is predicted to change jobs: at 0 everybody is, at 1 whoever is certain to.
+# Probability from which somebody is predicted to have the target: at 0 everybody is, at 1 whoever is certain to.
 THRESHOLD = Range(0.0, 1.0, 0.5)
+
+# Estimator name to the column of its probability; the first one's is the prediction.
+PROBABILITIES: dict[str, str] = {
+    estimator.name: f"probability_{estimator.name}" if number else "probability"
+    for number, estimator in enumerate(EXPERIMENT.estimators)
+}
 
 # Column name to Arrow type name, in the order of the table.
 PREDICTION_SCHEMA: dict[str, str] = {
     KEY: "int64",
     "part": "string",
     TARGET: "int64",
-    "city": "string",
-    "probability": "double",
-    "probability_without_cases": "double",
+    **CARRIED_COLUMNS,
+    **dict.fromkeys(PROBABILITIES.values(), "double"),
     "predicted": "int64",
 }
 
 
-def predict(models: FittedModels, features: pyarrow.Table, threshold: float) -> pyarrow.Table:
+def predict(models: Mapping[str, Pipeline], features: pyarrow.Table, threshold: float) -> pyarrow.Table:
     """Predict every person whom no estimator has seen.
 
     Args:
-        models: Both estimators.
+        models: Fitted estimators by name, as `fit` gives them.
         features: A table with the columns of `FEATURE_SCHEMA`; rows of the part `train` are left out.
-        threshold: Probability from which a person is predicted to change jobs, in the range of `THRESHOLD`.
+        threshold: Probability from which `predicted` is 1, in the range of `THRESHOLD`.
 
     Returns:
         A table with the columns of `PREDICTION_SCHEMA`, sorted by key. `target` is null where unlabelled;
@@ -50,16 +58,13 @@ def predict(models: FittedModels, features: pyarrow.Table, threshold: float) -> 
     unseen = rows_of(features, "test", "unlabelled").sort_by(KEY)
     if not unseen.num_rows:
         raise BadInput("nobody to predict", where="features", expected="rows of the parts test or unlabelled")
-    probability = _probability(models.full, unseen)
+    probabilities = {column: _probability(models[name], unseen) for name, column in PROBABILITIES.items()}
+    predicted = probabilities["probability"] >= threshold
     return pyarrow.table(
         {
-            KEY: unseen[KEY],
-            "part": unseen["part"],
-            TARGET: unseen[TARGET],
-            "city": unseen["city"],
-            "probability": probability,
-            "probability_without_cases": _probability(models.without_cases, unseen),
-            "predicted": (probability >= threshold).astype("int64"),
+            **{name: unseen[name] for name in (KEY, "part", TARGET, *CARRIED_COLUMNS)},
+            **probabilities,
+            "predicted": predicted.astype("int64"),
         }
     )
 

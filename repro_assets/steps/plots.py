@@ -13,6 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.steps.model_fit import as_frame, rows_of
+from repro_assets.steps.model_inference import PROBABILITIES
 from repro_assets.steps.split import KEY, TARGET
 
 if TYPE_CHECKING:
@@ -29,16 +30,19 @@ _IMPORTANCE_REPEATS = 3
 _IMPORTANCE_SEED = 20200611
 
 
-def case_curve(now: Mapping[date, int], before: Mapping[date, int] | None, labels: tuple[str, str]) -> bytes:
-    """New cases per day in two versions, and what the later one corrected.
+def daily_curve(
+    now: Mapping[date, int], before: Mapping[date, int] | None, labels: tuple[str, str], noun: str
+) -> bytes:
+    """New cases per day, or whatever a table counts, in two versions, and what the later one corrected.
 
     Args:
-        now: Cumulative cases of all rows by day.
+        now: Cumulative count of all rows by day.
         before: The same of the version before; None for the first.
         labels: What the two are called.
+        noun: What is counted, in the singular.
 
     Returns:
-        A PNG. The lower half shows, per day that both versions have, by how many new cases they differ.
+        A PNG. The lower half shows, per day that both versions have, by how many they differ.
     """
     figure, (curve, corrections) = _axes(2, 1, height=4.2, sharex=True)
     daily = _new_per_day(now)
@@ -48,7 +52,7 @@ def case_curve(now: Mapping[date, int], before: Mapping[date, int] | None, label
         difference = {day: daily[day] - old[day] for day in daily if day in old}
         corrections.bar(_on_axis(difference), list(difference.values()), color=_BEFORE)
     curve.plot(_on_axis(daily), list(daily.values()), color=_NOW, linewidth=1, label=labels[0])
-    curve.set_ylabel("new cases per day")
+    curve.set_ylabel(f"new {noun}s per day")
     curve.legend(frameon=False)
     corrections.axhline(0, color=_THIRD, linewidth=0.8)
     corrections.set_ylabel("corrected by")
@@ -76,7 +80,7 @@ def class_balance(counts: Mapping[str, Mapping[str, int]]) -> bytes:
 
 
 def roc(predictions: pyarrow.Table) -> bytes:
-    """ROC curves with and without the case figures, over the labelled test half.
+    """ROC curves of all estimators, over the labelled test half.
 
     Args:
         predictions: A table with the columns of `PREDICTION_SCHEMA`; both classes are in the test half.
@@ -96,7 +100,7 @@ def roc(predictions: pyarrow.Table) -> bytes:
 
 
 def calibration(predictions: pyarrow.Table) -> bytes:
-    """Predicted against observed share of people who change jobs, in equally filled bins of the test half.
+    """Predicted against observed share of people with the target, in equally filled bins of the test half.
 
     Args:
         predictions: As `roc`.
@@ -161,11 +165,14 @@ def _on_axis(days: Iterable[date]) -> Any:
 
 
 def _judged(predictions: pyarrow.Table) -> tuple[Any, dict[str, tuple[Any, str]]]:
+    """The target, and by estimator its probability and a colour; the first estimator is drawn last, above the others."""
     test = rows_of(predictions, "test")
-    return test[TARGET].to_numpy(), {
-        "without cases": (test["probability_without_cases"].to_numpy(), _BEFORE),
-        "with cases": (test["probability"].to_numpy(), _NOW),
+    colors = itertools.chain([_NOW], itertools.cycle((_BEFORE, _THIRD)))
+    curves = {
+        name.replace("_", " "): (test[column].to_numpy(), color)
+        for (name, column), color in zip(PROBABILITIES.items(), colors, strict=False)
     }
+    return test[TARGET].to_numpy(), dict(reversed(curves.items()))
 
 
 def _axes(

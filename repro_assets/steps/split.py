@@ -1,4 +1,4 @@
-"""Splits people into train, test and unlabelled, and keeps the mapped counties' cases: the snapshot's four parts.
+"""Splits people, the rows of the table that the experiment splits, into train, test and unlabelled.
 
 The side of a person depends on their key and the salt alone, so it stays the same in every data version,
 whoever else joins or leaves the table.
@@ -7,17 +7,15 @@ whoever else joins or leaves the table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.steps.places import Place
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-PARTS = ("train", "test", "unlabelled", "cases")
+PEOPLE = ("train", "test", "unlabelled")
 KEY = EXPERIMENT.split_key
 TARGET = EXPERIMENT.target
 _HASH_DIGITS = 8  # 32 bits: fine enough for any fraction, and exact in every integer type
@@ -63,20 +61,16 @@ def side(key: int, salt: str, test_fraction: float) -> Literal["train", "test"]:
     return "test" if first_bits < _threshold(test_fraction) else "train"
 
 
-def split(
-    jobs: DataFrame, cases: DataFrame, *, places: Sequence[Place], salt: str, test_fraction: float
-) -> dict[str, DataFrame]:
-    """Split the raw tables as read at one data version.
+def split(people: DataFrame, *, salt: str, test_fraction: float) -> dict[str, DataFrame]:
+    """Split people as read at one data version.
 
     Args:
-        jobs: `job_changes`: one row per person, `enrollee_id`, `labelled`, `target` and their features.
-        cases: `covid_cases`: one row per county and day, `uid`, `date`, `confirmed` (cumulative).
-        places: The counties to keep.
+        people: One row per person: the split key, the target, `labelled` (a boolean), and whatever else.
         salt: Text that goes before a person's key.
         test_fraction: Share of the labelled people on the test side, between 0 and 1.
 
     Returns:
-        `train`, `test`, `unlabelled` with the columns of `jobs`; `cases` with the columns of `cases`.
+        `train`, `test` and `unlabelled`, with the columns of `people`.
 
     Raises:
         BadInput: A person without a key or twice, a labelled one without a 0 or 1, an unlabelled one with a target,
@@ -86,16 +80,14 @@ def split(
 
     check_split(salt, test_fraction)
     threshold = _threshold(test_fraction)
-    _refuse_unsplittable(jobs)
+    _refuse_unsplittable(people)
     digest = f.sha2(f.concat(f.lit(salt), f.col(KEY).cast("string")).cast("binary"), 256)
     first_bits = f.conv(f.substring(digest, 1, _HASH_DIGITS), 16, 10).cast("bigint")
     labelled = f.col("labelled")
-    uids = [uid for place in places for uid in place.uids]
     return {
-        "train": jobs.where(labelled & (first_bits >= threshold)),
-        "test": jobs.where(labelled & (first_bits < threshold)),
-        "unlabelled": jobs.where(~labelled),
-        "cases": cases.where(f.col("uid").isin(uids)),
+        "train": people.where(labelled & (first_bits >= threshold)),
+        "test": people.where(labelled & (first_bits < threshold)),
+        "unlabelled": people.where(~labelled),
     }
 
 
@@ -104,7 +96,7 @@ def _threshold(test_fraction: float) -> int:
     return int(test_fraction * _HASHES)
 
 
-def _refuse_unsplittable(jobs: DataFrame) -> None:
+def _refuse_unsplittable(people: DataFrame) -> None:
     """Null in a condition drops a row from every part without a word; a key that comes twice would count twice."""
     from pyspark.sql import functions as f
 
@@ -112,7 +104,7 @@ def _refuse_unsplittable(jobs: DataFrame) -> None:
         return f.coalesce(f.sum(condition.cast("bigint")), f.lit(0))
 
     key, target, labelled = f.col(KEY), f.col(TARGET), f.col("labelled")
-    counts = jobs.agg(
+    counts = people.agg(
         rows(key.isNull()).alias(f"rows without {KEY}"),
         (f.count(key) - f.count_distinct(key)).alias(f"rows repeat a {KEY}"),
         rows(labelled.isNull()).alias("rows don't say whether they are labelled"),
@@ -124,5 +116,8 @@ def _refuse_unsplittable(jobs: DataFrame) -> None:
     found = [f"{count} {what}" for what, count in counts.asDict().items() if count]
     if found:
         raise BadInput(
-            "people that can't be split", where="job_changes", stored="; ".join(found), expected="none of these"
+            "people that can't be split",
+            where=EXPERIMENT.split_table.name,
+            stored="; ".join(found),
+            expected="none of these",
         )

@@ -77,7 +77,11 @@ def _by_versions(history: Mapping[str, Sequence[Commit]], chosen: Mapping[str, i
         changing = [commit for commit in known if commit.changes_rows]
         by_version = {commit.version: commit for commit in known}
         if not changing:
-            raise NoSuchVersion("the raw table is empty or not there", where=table, fix=f"`repro ingest {table} FILE…` fills it")
+            raise NoSuchVersion(
+                "the raw table is empty or not there",
+                where=table,
+                fix=f"`repro ingest {table} FILE…`, or any Delta writer, fills it",
+            )
         version = chosen.get(table, changing[-1].version)
         if version not in by_version:
             last = known[-1].version

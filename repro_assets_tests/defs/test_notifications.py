@@ -50,9 +50,7 @@ def test_the_hook_hears_which_run_of_which_version_failed(
     assert "failed" in failed.message
 
 
-def test_without_a_hook_it_is_only_logged(
-    context: dg.RunFailureSensorContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_hook_it_is_only_logged(context: dg.RunFailureSensorContext, monkeypatch: pytest.MonkeyPatch) -> None:
     HEARD.clear()
     monkeypatch.delenv(HOOK_VARIABLE, raising=False)
     notify_on_failure(context)

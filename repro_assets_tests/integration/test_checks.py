@@ -185,9 +185,9 @@ def test_columns_and_their_lineage_are_on_the_page(chain: Chain) -> None:
 # --- planted faults -------------------------------------------------------------------------------------------------
 
 
-def twice_in_train(split: Callable[..., dict[str, DataFrame]]) -> Callable[..., dict[str, DataFrame]]:
+def twice_in_train(snapshot: Callable[..., dict[str, DataFrame]]) -> Callable[..., dict[str, DataFrame]]:
     def planted(*arguments: Any, **options: Any) -> dict[str, DataFrame]:
-        parts = split(*arguments, **options)
+        parts = snapshot(*arguments, **options)
         return {**parts, "train": parts["train"].unionByName(parts["test"].limit(1))}
 
     return planted
@@ -224,7 +224,7 @@ def beyond_one(predict: Callable[..., Any]) -> Callable[..., Any]:
     [
         pytest.param(
             snapshot_module,
-            "split",
+            "snapshot",
             twice_in_train,
             "train_test_snapshot",
             ["nothing_lost", "train_test_disjoint"],

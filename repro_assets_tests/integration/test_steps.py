@@ -19,7 +19,8 @@ from repro_assets.steps.model_fit import check_features, fit
 from repro_assets.steps.model_inference import predict
 from repro_assets.steps.model_params import ModelParams
 from repro_assets.steps.places import Place, load_places
-from repro_assets.steps.split import PARTS, side, split
+from repro_assets.steps.snapshot import snapshot
+from repro_assets.steps.split import side, split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -68,7 +69,8 @@ def features_of(frame: Callable[[list[Row], pa.Schema], DataFrame]) -> Callable[
     """Features of a few people and cases, in order of their key."""
 
     def features(people: list[Row], cases: list[Row], places: tuple[Place, ...] = (TOWN, CITY)) -> list[Row]:
-        parts = split(frame(people, JOBS), frame(cases, CASES), places=places, salt=SALT, test_fraction=FRACTION)
+        raw = {"job_changes": frame(people, JOBS), "covid_cases": frame(cases, CASES)}
+        parts = snapshot(raw, places=places, salt=SALT, test_fraction=FRACTION)
         return sorted(build_features(parts, places=places).toArrow().to_pylist(), key=lambda row: row["enrollee_id"])
 
     return features
@@ -113,7 +115,7 @@ def parts(frame: Callable[[list[Row], pa.Schema], DataFrame], feed: SampleFeed) 
     """The snapshot of each of the three versions."""
     jobs = frame(jobs_of(feed), JOBS)
     return [
-        split(jobs, frame(cases_of(path), CASES), places=load_places(), salt=SALT, test_fraction=FRACTION)
+        snapshot({"job_changes": jobs, "covid_cases": frame(cases_of(path), CASES)}, salt=SALT, test_fraction=FRACTION)
         for path in feed.covid_files
     ]
 
@@ -144,16 +146,15 @@ def test_everybody_stands_in_the_one_part_that_plain_python_says(parts: list[Par
 
 
 def test_a_snapshot_has_four_parts_with_the_columns_of_the_raw_tables(parts: list[Parts]) -> None:
-    assert tuple(parts[0]) == PARTS
+    assert tuple(parts[0]) == ("train", "test", "unlabelled", "cases")
     assert parts[0]["train"].columns == JOBS.names
     assert parts[0]["cases"].columns == CASES.names
 
 
 def test_a_row_keeps_its_side_when_the_table_grows(frame: Callable[..., DataFrame], parts: list[Parts]) -> None:
-    cases = frame([day(1, 0, 1)], CASES)
     grown = parts[0]["train"].unionByName(frame([person(100_000 + key) for key in range(50)], JOBS))
 
-    again = split(grown, cases, places=[TOWN], salt=SALT, test_fraction=FRACTION)
+    again = split(grown, salt=SALT, test_fraction=FRACTION)
 
     assert keys(parts[0]["train"]) < keys(again["train"])
     assert {key for key in keys(again["test"]) if key < 100_000} == set()
@@ -180,7 +181,7 @@ def test_people_that_no_part_can_hold_are_refused(
     frame: Callable[..., DataFrame], people: list[Row], said: str
 ) -> None:
     with pytest.raises(BadInput) as refused:
-        split(frame(people, JOBS), frame([], CASES), places=[TOWN], salt=SALT, test_fraction=FRACTION)
+        split(frame(people, JOBS), salt=SALT, test_fraction=FRACTION)
 
     assert said in str(refused.value)
 

@@ -1,4 +1,4 @@
-"""Features: a person's row with the case figures of their county as of the last day in the snapshot."""
+"""Features: one row per person, as the model takes it, made of the snapshot alone."""
 
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,6 @@ from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.features import build_features
-from repro_assets.steps.places import load_places
-from repro_assets.steps.split import PARTS
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -32,10 +30,11 @@ if TYPE_CHECKING:
     description=f"One row per person of one data version, as the model takes it. {EXPERIMENT.caveat}",
 )
 def features(context: dg.AssetExecutionContext, config: StageConfig) -> dg.MaterializeResult:
-    """Join each person's city to a county and compute the county's case figures."""
+    """Build them from all parts of the snapshot."""
     stage: Stage = context.resources.stages.open(context, config, upstream=["train_test_snapshot"])
     if done := stage.reused():
         return done
-    parts = {part: stage.read_frame("train_test_snapshot", part) for part in PARTS}
-    stage.write_frame("features", build_features(parts, places=load_places()))
+    snapshot = stage.upstream["train_test_snapshot"]
+    parts = {part.name: stage.read_frame(snapshot.asset, part.name) for part in snapshot.parts}
+    stage.write_frame("features", build_features(parts))
     return stage.finish()

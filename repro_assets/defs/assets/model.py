@@ -1,4 +1,4 @@
-"""The model: two estimators with the same parameters, one of which never sees the case figures."""
+"""The model: the experiment's estimators with the same parameters, each blind to columns of its own."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,10 @@ from repro_assets.steps.model_params import CALIBRATIONS, DEFAULT_FAMILY, FAMILI
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
 
-FULL, WITHOUT_CASES = "full", "without_cases"
+_ESTIMATORS = ", ".join(
+    f"`{estimator.name}`" + (f", blind to {', '.join(estimator.blind_to)}" if estimator.blind_to else "")
+    for estimator in EXPERIMENT.estimators
+)
 
 
 class ModelConfig(StageConfig):
@@ -51,8 +54,7 @@ class ModelConfig(StageConfig):
     required_resource_keys=STAGE_RESOURCES,
     op_tags={"repro/module": __name__},
     description=(
-        "Calibrated estimators fitted on the train half of one data version: `full`, and `without_cases`, which is "
-        f"blind to the case figures. {EXPERIMENT.caveat}"
+        f"Calibrated estimators fitted on the train half of one data version: {_ESTIMATORS}. {EXPERIMENT.caveat}"
     ),
 )
 def model(context: dg.AssetExecutionContext, config: ModelConfig) -> dg.MaterializeResult:
@@ -61,8 +63,7 @@ def model(context: dg.AssetExecutionContext, config: ModelConfig) -> dg.Material
     stage: Stage = context.resources.stages.open(context, config, parameters=params.as_dict(), upstream=["features"])
     if done := stage.reused():
         return done
-    fitted = fit(stage.read_table("features", "features"), params)
-    models = {FULL: fitted.full, WITHOUT_CASES: fitted.without_cases}
+    models = fit(stage.read_table("features", "features"), params)
     for name, estimator in models.items():
         stage.write_model(name, estimator)
     return stage.finish(models=models, model_columns=FEATURE_SCHEMA)

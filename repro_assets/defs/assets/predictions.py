@@ -1,16 +1,14 @@
-"""Predictions: a probability per person of the test half and per unlabelled person, and the answer to the question."""
+"""Predictions: a probability per estimator for everybody whom none has seen, and the answer to the question."""
 
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
-from repro_assets.defs.assets.model import FULL, WITHOUT_CASES
 from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.evaluation import answer, evaluate
-from repro_assets.steps.model_fit import FittedModels
 from repro_assets.steps.model_inference import THRESHOLD, predict
 
 if TYPE_CHECKING:
@@ -21,7 +19,8 @@ class PredictionsConfig(StageConfig):
     """What a probability is turned into."""
 
     threshold: float = Field(
-        default=float(THRESHOLD.default), description="Probability from which a person is predicted to change jobs."
+        default=float(THRESHOLD.default),
+        description=f"Probability from which somebody is predicted to have {EXPERIMENT.target} 1.",
     )
 
     def params(self) -> dict[str, float]:
@@ -58,11 +57,8 @@ def predictions(context: dg.AssetExecutionContext, config: PredictionsConfig) ->
     stage: Stage = context.resources.stages.open(context, config, parameters=params, upstream=["features", "model"])
     if done := stage.reused():
         return done
-    fitted = FittedModels(
-        full=stage.read_model("model", FULL),
-        without_cases=stage.read_model("model", WITHOUT_CASES),
-    )
-    table = predict(fitted, stage.read_table("features", "features"), params["threshold"])
+    models = {estimator.name: stage.read_model("model", estimator.name) for estimator in EXPERIMENT.estimators}
+    table = predict(models, stage.read_table("features", "features"), params["threshold"])
     metrics = evaluate(table, params["threshold"])
     stage.write_table("predictions", table)
     return stage.finish(metrics=metrics, notes={"answer": answer(metrics, EXPERIMENT.caveat)})

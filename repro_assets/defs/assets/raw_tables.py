@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from repro_assets.declaration import RawTable
 from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
-from repro_assets.experiment import EXPERIMENT, RawTable
+from repro_assets.experiment import EXPERIMENT
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -19,7 +20,7 @@ def published_feed(table: RawTable) -> dg.AssetSpec:
     """The files that a raw table is ingested from, as others publish them."""
     return dg.AssetSpec(
         key=f"published_{table.name}",
-        description=f"{table.feed}, as published. `repro ingest {table.name}` makes one Delta commit of each version.",
+        description=f"{table.feed}, as published. Each version of them is one Delta commit of {table.name}.",
         group_name="published",
         kinds={"file"},
     )

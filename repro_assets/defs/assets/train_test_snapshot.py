@@ -1,4 +1,4 @@
-"""The snapshot: train, test, unlabelled and the mapped counties' cases, split once and kept."""
+"""The snapshot: train, test, unlabelled and what else the features need, split once and kept."""
 
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,8 @@ from pydantic import Field
 from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.steps.places import load_places
-from repro_assets.steps.split import check_split, split
+from repro_assets.steps.snapshot import snapshot
+from repro_assets.steps.split import check_split
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -44,8 +44,8 @@ class SnapshotConfig(StageConfig):
     required_resource_keys=STAGE_RESOURCES,
     op_tags={"repro/module": __name__},
     description=(
-        "The people of one data version in train, test and unlabelled, and the cases of the counties their cities "
-        f"are mapped to. Written once, never rewritten. {EXPERIMENT.caveat}"
+        "One data version in train, test and unlabelled, and what else the features are made of. "
+        f"Written once, never rewritten. {EXPERIMENT.caveat}"
     ),
 )
 def train_test_snapshot(context: dg.AssetExecutionContext, config: SnapshotConfig) -> dg.MaterializeResult:
@@ -55,8 +55,7 @@ def train_test_snapshot(context: dg.AssetExecutionContext, config: SnapshotConfi
     )
     if done := stage.reused():
         return done
-    jobs, cases = stage.read_raw("job_changes"), stage.read_raw("covid_cases")
-    parts = split(jobs, cases, places=load_places(), salt=config.salt, test_fraction=config.test_fraction)
-    for name, frame in parts.items():
+    raw = {table: stage.read_raw(table) for table in EXPERIMENT.table_names}
+    for name, frame in snapshot(raw, salt=config.salt, test_fraction=config.test_fraction).items():
         stage.write_frame(name, frame)
     return stage.finish()

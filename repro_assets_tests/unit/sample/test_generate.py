@@ -211,4 +211,6 @@ def test_a_feed_that_is_too_small_is_refused_by_name(tmp_path: Path, argument: s
 
 
 def test_a_feed_of_one_version_is_a_feed(tmp_path: Path) -> None:
-    assert [path.name for path in generate(tmp_path, versions=1, **SMALL).covid_files] == ["sample_covid_2020-06-11.csv"]
+    assert [path.name for path in generate(tmp_path, versions=1, **SMALL).covid_files] == [
+        "sample_covid_2020-06-11.csv"
+    ]

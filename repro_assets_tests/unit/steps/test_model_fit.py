@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from repro_assets.declaration import Estimator
 from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.steps import model_fit
 from repro_assets.steps.feature_columns import CASE_COLUMNS, FEATURE_COLUMNS
-from repro_assets.steps.model_fit import FittedModels, fit
+from repro_assets.steps.model_fit import columns_of, fit
 from repro_assets.steps.model_inference import predict
 from repro_assets.steps.model_params import FAMILIES, ModelParams
 from repro_assets_tests.unit.steps.feature_table import feature_table, shuffled
@@ -20,11 +26,11 @@ QUICK = {
 }
 
 
-def predicted(models: FittedModels, features: pa.Table) -> pa.Table:
+def predicted(models: dict[str, Any], features: pa.Table) -> pa.Table:
     return predict(models, features, 0.5)
 
 
-def fitted(features: pa.Table, family: str = "logistic_regression", **changes: object) -> FittedModels:
+def fitted(features: pa.Table, family: str = "logistic_regression", **changes: object) -> dict[str, Any]:
     return fit(features, ModelParams.from_settings({"family": family, **QUICK[family], **changes}))
 
 
@@ -65,8 +71,22 @@ def test_rows_outside_train_change_nothing() -> None:
 def test_the_blind_estimator_never_sees_a_case_column() -> None:
     models = fitted(feature_table())
 
-    assert tuple(models.full.feature_names_in_) == FEATURE_COLUMNS
-    assert set(FEATURE_COLUMNS) - set(models.without_cases.feature_names_in_) == set(CASE_COLUMNS)
+    assert tuple(models["full"].feature_names_in_) == FEATURE_COLUMNS
+    assert set(FEATURE_COLUMNS) - set(models["without_cases"].feature_names_in_) == set(CASE_COLUMNS)
+
+
+def test_an_estimator_that_is_blind_to_no_feature_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimators = (Estimator("full"), Estimator("without_cases", blind_to=("cases",)))
+    monkeypatch.setattr(model_fit, "EXPERIMENT", dataclasses.replace(EXPERIMENT, estimators=estimators))
+
+    with pytest.raises(BadInput, match=r"without_cases is blind to what is no feature .*: stored cases,"):
+        columns_of("without_cases")
+
+
+def test_one_estimator_alone_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_fit, "EXPERIMENT", dataclasses.replace(EXPERIMENT, estimators=(Estimator("only"),)))
+
+    assert list(fitted(feature_table())) == ["only"]
 
 
 def test_other_case_figures_move_the_full_estimator_only() -> None:
@@ -90,7 +110,7 @@ def test_another_seed_gives_another_forest() -> None:
 def test_estimators_hold_no_class_of_this_project() -> None:
     models = fitted(feature_table())
 
-    parts = [models.full, *(step for _, step in models.full.steps), models.full["classify"].estimator]
+    parts = [models["full"], *(step for _, step in models["full"].steps), models["full"]["classify"].estimator]
 
     assert {type(part).__module__.partition(".")[0] for part in parts} == {"sklearn"}
 

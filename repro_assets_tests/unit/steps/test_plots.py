@@ -33,10 +33,12 @@ def judged() -> pa.Table:
 
 
 DRAWINGS: dict[str, Callable[[], bytes]] = {
-    "case curve of two versions": lambda: plots.case_curve(cases(150), cases(143, 9), ("version 1", "version 0")),
-    "case curve of the first version": lambda: plots.case_curve(cases(150), None, ("version 0", "")),
-    "case curve of one day": lambda: plots.case_curve(cases(1), None, ("version 0", "")),
-    "case curve of no day": lambda: plots.case_curve({}, {}, ("version 1", "version 0")),
+    "case curve of two versions": lambda: plots.daily_curve(
+        cases(150), cases(143, 9), ("version 1", "version 0"), "case"
+    ),
+    "case curve of the first version": lambda: plots.daily_curve(cases(150), None, ("version 0", ""), "case"),
+    "case curve of one day": lambda: plots.daily_curve(cases(1), None, ("version 0", ""), "case"),
+    "case curve of no day": lambda: plots.daily_curve({}, {}, ("version 1", "version 0"), "case"),
     "class balance": lambda: plots.class_balance(
         {"train": {"target 0": 30, "target 1": 10}, "test": {"target 0": 8}, "unlabelled": {"unlabelled": 5}}
     ),
@@ -53,8 +55,8 @@ def test_a_plot_is_a_small_png_and_the_same_each_time(draw: Callable[[], bytes])
     assert draw() == content
 
 
-def test_a_correction_changes_the_case_curve() -> None:
+def test_a_correction_changes_the_curve() -> None:
     before = cases(50)
     corrected = {**before, FIRST + timedelta(days=30): 1}
     labels = ("version 1", "version 0")
-    assert plots.case_curve(corrected, before, labels) != plots.case_curve(before, before, labels)
+    assert plots.daily_curve(corrected, before, labels, "case") != plots.daily_curve(before, before, labels, "case")
