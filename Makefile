@@ -1,6 +1,6 @@
 # What a person does with this project; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-unit test-slow check format lock envs-digest clean
+.PHONY: help setup demo ui test test-unit test-slow test-pages check format lock envs-digest clean
 PYTEST := .venv/bin/python -m pytest
 
 help: ## this list
@@ -16,13 +16,16 @@ ui: setup ## Dagster's and MLflow's pages on loopback
 	@.venv/bin/repro ui
 
 test: setup ## unit, Dagster definitions, Spark, one end-to-end on real files (REPRO_REAL_DATA)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not pages"
 
 test-unit: setup ## unit tests alone: no JVM, seconds
-	$(PYTEST) -m "not slow" repro_assets_tests/unit
+	$(PYTEST) -m "not slow and not pages" repro_assets_tests/unit
 
-test-slow: setup ## faults, interrupts, two installations, pages
+test-slow: setup ## faults, two installations, your own tables
 	$(PYTEST) -m slow
+
+test-pages: setup ## both pages, backfills that are interrupted; minutes each
+	$(PYTEST) -m pages
 
 check: setup ## lint, format, types, layering
 	.venv/bin/ruff check .

@@ -21,7 +21,7 @@ import pytest
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import REPRO, Installation, wait_until
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.pages]
 
 ASSETS = ["covid_cases", "job_changes", "train_test_snapshot", "features", "model", "predictions"]
 PATIENCE = 240

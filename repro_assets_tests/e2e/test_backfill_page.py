@@ -17,7 +17,7 @@ import pytest
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import REPRO, Installation, wait_until
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.pages]
 
 PATIENCE = 600
 _LAUNCH = """
