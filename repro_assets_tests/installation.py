@@ -81,6 +81,12 @@ class Installation:
         ((uri,),) = self.mlflow("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
         return {path.name for path in Path(unquote(uri.removeprefix("file://"))).iterdir()}
 
+    def stored_files(self, asset: str, key: str, identity: str) -> list[Path]:
+        """Files of the output that stands under an identity, as its marker names them; not those of other attempts."""
+        folder = self.var / "lake" / asset / key / identity
+        marker = json.loads((folder / "_COMPLETE.json").read_text())
+        return [folder / file["path"] for part in marker["parts"] for file in part["files"]]
+
     def nested(self, parent: str) -> dict[str, str]:
         """Nested MLflow run by asset."""
         rows = self.mlflow(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from repro_assets.sample.generate import generate
-from repro_assets_tests.installation import Installation, files_below
+from repro_assets_tests.installation import Installation
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -46,8 +46,7 @@ def test_force_recomputes_everything_and_confirms_the_original(one_run: tuple[In
 def test_force_on_a_damaged_output_puts_the_good_one_in_its_place(one_run: tuple[Installation, str]) -> None:
     installation, key = one_run
     identity = installation.json("run", key)["runs"][0]["assets"]["features"]["identity"]
-    folder = installation.var / "lake" / "features" / key / identity
-    file = next(path for path in files_below(folder) if path.suffix == ".parquet")
+    file = installation.stored_files("features", key, identity)[0]
     content = file.read_bytes()
     file.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
     assert installation.repro("run", key).returncode == 1
@@ -94,8 +93,7 @@ def test_a_flipped_bit_in_a_stored_output_is_found_before_it_is_used(
 ) -> None:
     installation, key = one_run
     identity = installation.json("run", key)["runs"][0]["assets"][asset]["identity"]
-    folder = installation.var / "lake" / asset / key / identity
-    file = next(path for path in files_below(folder) if path.suffix in (".parquet", ".skops"))
+    file = installation.stored_files(asset, key, identity)[0]
     whole = file.read_bytes()
     file.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
     done = installation.repro("run", key)
