@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +106,6 @@ def java_that_refuses(folder: Path) -> dict[str, str]:
     program.write_text(f"#!/bin/sh\ntouch {folder}/a-jvm-was-started\nexit 1\n")
     program.chmod(0o755)
     return {"JAVA_HOME": str(home)}
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def wait_until(condition: Callable[[], Found | None], *, seconds: float) -> Found:
