@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
-from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.run_lookup import find_parent
+from repro_assets.resources.run_records import load_record, run_document
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
-from repro_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+    import dagster as dg
 
-_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
-_DAGSTER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DATA_VERSION = re.compile(r"[a-z0-9_-]{1,200}")
+    from repro_assets.settings import Settings
+
 SCHEMA = "repro-show/1"
 
 
 def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """The manifest of a run and of each of its stages.
+    """The manifest of a run and of each of its stages, those included that it only read.
 
     Args:
         run: MLflow run id (a nested one means its parent), Dagster run id, or a data version for its newest.
@@ -35,89 +27,18 @@ def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str
 
     Raises:
         BadInput: There is no such run.
+        Blocked: A manifest is gone.
+        DataDamaged: A manifest is not the one that was recorded.
     """
     experiment = initialise(settings, EXPERIMENT.name)
     client = connect(settings.mlflow_tracking_uri)
     with speaking_of(settings.mlflow_tracking_uri):
         parent = find_parent(client, experiment, run, instance)
-        manifest = _document(client, parent.info.run_id, "manifest.json")
-        stages = {
-            asset: _document(client, stage["mlflow_run_id"], "manifest.json")
-            for asset, stage in manifest["stages"].items()
-        }
+        manifest, record = run_document(client, parent), load_record(client, parent)
     return {
         "schema": SCHEMA,
         "mlflow_run_id": parent.info.run_id,
         "status": parent.info.status,
         "manifest": manifest,
-        "stages": stages,
+        "stages": {asset: dict(stage.manifest) for asset, stage in record.stages.items()},
     }
-
-
-def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.DagsterInstance) -> Run:
-    """The parent run that a person means by a run id or key.
-
-    A Dagster run that reused everything has no MLflow run of its own: the one that computed is meant.
-    A key means its newest run that finished.
-
-    Raises:
-        BadInput: There is none.
-    """
-    if _MLFLOW_ID.fullmatch(run):
-        found = _by_id(client, run)
-    elif _DAGSTER_ID.fullmatch(run):
-        found = _newest(client, experiment, "dagster_run_id", run) or _computed_by(client, run, instance)
-    elif _DATA_VERSION.fullmatch(run):
-        found = _newest(client, experiment, "repro.data_version", run, status="FINISHED")
-    else:
-        found = None
-    if found is None:
-        raise BadInput(
-            "no such run",
-            stored=repr(run)[:80],
-            expected="an MLflow run id, a Dagster run id, or a data version that was run",
-            fix="`repro versions` lists the runs",
-        )
-    return found
-
-
-def _by_id(client: MlflowClient, run_id: str) -> Run | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-    parent = run.data.tags.get("mlflow.parentRunId")
-    return client.get_run(parent) if parent else run
-
-
-def _newest(client: MlflowClient, experiment: str, tag: str, value: str, status: str | None = None) -> Run | None:
-    wanted = f"tags.`{tag}` = '{value}'" + (f" AND attributes.status = '{status}'" if status else "")
-    runs = client.search_runs([experiment], filter_string=wanted, order_by=["attributes.start_time DESC"])
-    return next((run for run in runs if "mlflow.parentRunId" not in run.data.tags), None)
-
-
-def _computed_by(client: MlflowClient, dagster_run: str, instance: dg.DagsterInstance) -> Run | None:
-    entries = instance.all_logs(dagster_run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    for entry in reversed(entries):
-        event = entry.dagster_event
-        origin = event.materialization.metadata.get("mlflow_parent_run_id") if event else None
-        if origin is not None:
-            return _by_id(client, str(origin.value))
-    return None
-
-
-def _document(client: MlflowClient, run_id: str, name: str) -> dict[str, Any]:
-    from mlflow.exceptions import MlflowException
-
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = client.download_artifacts(run_id, name, folder)
-        except (MlflowException, OSError) as error:
-            raise BadInput(
-                "the run has no manifest: it ended before its first stage did", where=run_id, stored=name
-            ) from error
-        return json.loads(Path(path).read_text(encoding="utf-8"))

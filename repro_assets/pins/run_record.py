@@ -1,0 +1,138 @@
+"""What one past run recorded: the manifests of its stages, read as one.
+
+Here belongs the form of a record and what follows from it: which rows, which code, which parameters, which digests.
+What does not: finding a run and reading its manifests (`resources.run_records`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from repro_assets.errors import DataDamaged
+from repro_assets.pins.data import DataPin
+from repro_assets.pins.manifest import SCHEMA
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One asset of a past run.
+
+    Attributes:
+        asset: Its name.
+        mlflow_run_id: Nested run that computed it, also where a later run reused it.
+        manifest: The manifest's document.
+    """
+
+    asset: str
+    mlflow_run_id: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def identity(self) -> str:
+        """Digest of what determined the output."""
+        return str(self.manifest["identity"]["digest"])
+
+    @property
+    def output_digest(self) -> str:
+        """Digest of the result."""
+        return str(self.manifest["output"]["digest"])
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Digest of each table or model, by name."""
+        return {part["name"]: part["digest"] for part in self.manifest["output"]["parts"]}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Numbers that belong to the result."""
+        return dict(self.manifest["metrics"])
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A past run, whole: its stages in the order they ran, with what they were made of.
+
+    Attributes:
+        mlflow_run_id: Parent run.
+        dagster_run_id: Dagster run of the parent.
+        data_version: Key of the partition.
+        stages: By asset, upstream first. Those that the run itself did not make are those it read.
+    """
+
+    mlflow_run_id: str
+    dagster_run_id: str
+    data_version: str
+    stages: Mapping[str, StageRecord]
+
+    @property
+    def last(self) -> StageRecord:
+        """The stage that everything else leads to; its code, environment and cluster are those of the run."""
+        return self.stages[list(self.stages)[-1]]
+
+    @cached_property
+    def data(self) -> dict[str, DataPin]:
+        """Pin of every raw table."""
+        pins = {table: pin for stage in self.stages.values() for table, pin in stage.manifest["pins"]["data"].items()}
+        return {table: DataPin.from_document(document) for table, document in pins.items()}
+
+    @property
+    def code(self) -> Mapping[str, Any]:
+        """Commit, branch, remote, dirty flag, capsule digest."""
+        pinned: Mapping[str, Any] = self.last.manifest["pins"]["code"]
+        return pinned
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """`declared` (name, digests) and `effective` (interpreter, packages, mode)."""
+        pinned: Mapping[str, Any] = self.last.manifest["pins"]["environment"]
+        return pinned
+
+    @property
+    def compute(self) -> Mapping[str, Any]:
+        """`declared` (name, digest, settings) and `effective` (what was read back, CPU, BLAS)."""
+        pinned: Mapping[str, Any] = self.last.manifest["pins"]["compute"]
+        return pinned
+
+    @property
+    def parameters(self) -> dict[str, Mapping[str, Any]]:
+        """Parameters by asset; empty where an asset has none."""
+        return {asset: dict(stage.manifest["parameters"]) for asset, stage in self.stages.items()}
+
+    @property
+    def tolerance(self) -> Mapping[str, Any]:
+        """How far another result may lie and still be equivalent, and where that comes from."""
+        stated: Mapping[str, Any] = self.last.manifest["tolerance"]
+        return stated
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the environment was the declared one, not only written down."""
+        return bool(self.environment["effective"]["mode"] == "enforce")
+
+
+def stage_record(asset: str, mlflow_run_id: str, document: Mapping[str, Any]) -> StageRecord:
+    """Read a stage's manifest.
+
+    Raises:
+        DataDamaged: It is of another schema or asset, or lacks what a manifest has.
+    """
+    where = f"manifest of {asset}, MLflow run {mlflow_run_id}"
+    if document.get("schema") != SCHEMA:
+        raise DataDamaged("a manifest has another schema", where=where, stored=document.get("schema"), expected=SCHEMA)
+    if document.get("asset") != asset:
+        raise DataDamaged(
+            "a manifest speaks of another asset", where=where, stored=document.get("asset"), expected=asset
+        )
+    record = StageRecord(asset, mlflow_run_id, document)
+    try:
+        _ = record.identity, record.output_digest, record.parts, record.metrics
+        pins = document["pins"]
+        _ = [DataPin.from_document(pin) for pin in pins["data"].values()]
+        _ = pins["code"]["capsule"], pins["environment"]["declared"]["lock_sha256"], document["tolerance"]
+        _ = pins["environment"]["effective"]["mode"], pins["compute"]["declared"]["sha256"], document["parameters"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataDamaged("a manifest lacks what every manifest has", where=where, stored=str(error)) from error
+    return record

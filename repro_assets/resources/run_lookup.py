@@ -1,0 +1,77 @@
+"""Which MLflow run a person means by a run id, nested or Dagster's, or by a data version."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from repro_assets.errors import BadInput
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
+_DAGSTER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DATA_VERSION = re.compile(r"[a-z0-9_-]{1,200}")
+# Tag of an MLflow run that reproduces another one: never meant by a data version or a Dagster run.
+REPRODUCES_TAG = "repro.reproduces"
+
+
+def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.DagsterInstance) -> Run:
+    """The parent run that a person means by a run id or key.
+
+    A Dagster run that reused everything has no MLflow run of its own: the one that computed is meant.
+    A key means its newest run that finished.
+
+    Raises:
+        BadInput: There is none.
+    """
+    if _MLFLOW_ID.fullmatch(run):
+        found = _by_id(client, run)
+    elif _DAGSTER_ID.fullmatch(run):
+        found = _newest(client, experiment, "dagster_run_id", run) or _computed_by(client, run, instance)
+    elif _DATA_VERSION.fullmatch(run):
+        found = _newest(client, experiment, "repro.data_version", run, status="FINISHED")
+    else:
+        found = None
+    if found is None:
+        raise BadInput(
+            "no such run",
+            stored=repr(run)[:80],
+            expected="an MLflow run id, a Dagster run id, or a data version that was run",
+            fix="`repro versions` lists the runs",
+        )
+    return found
+
+
+def _by_id(client: MlflowClient, run_id: str) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    parent = run.data.tags.get("mlflow.parentRunId")
+    return client.get_run(parent) if parent else run
+
+
+def _newest(client: MlflowClient, experiment: str, tag: str, value: str, status: str | None = None) -> Run | None:
+    wanted = f"tags.`{tag}` = '{value}'" + (f" AND attributes.status = '{status}'" if status else "")
+    runs = client.search_runs([experiment], filter_string=wanted, order_by=["attributes.start_time DESC"])
+    originals = (run for run in runs if not {"mlflow.parentRunId", REPRODUCES_TAG} & set(run.data.tags))
+    return next(originals, None)
+
+
+def _computed_by(client: MlflowClient, dagster_run: str, instance: dg.DagsterInstance) -> Run | None:
+    entries = instance.all_logs(dagster_run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    for entry in reversed(entries):
+        event = entry.dagster_event
+        origin = event.materialization.metadata.get("mlflow_parent_run_id") if event else None
+        if origin is not None:
+            return _by_id(client, str(origin.value))
+    return None

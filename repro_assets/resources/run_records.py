@@ -1,0 +1,123 @@
+"""Past runs read back from MLflow: every manifest checked against the digest that was recorded beside it.
+
+A manifest is an artifact, which anybody with the store's files can edit; its digest stands in a tag of its run and in
+the manifest of whatever was made of it. All of them have to agree before anything is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro_assets.errors import BadInput, Blocked, DataDamaged
+from repro_assets.pins.manifest import RUN_SCHEMA, manifest_digest
+from repro_assets.pins.run_record import RunRecord, StageRecord, stage_record
+from repro_assets.resources.tracking_store import speaking_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+MANIFEST = "manifest.json"
+_DIGEST_TAG = "repro.manifest"
+_FIX = "Restore the artifact from a copy of the store"
+
+
+def load_record(client: MlflowClient, parent: Run) -> RunRecord:
+    """Read what a past run recorded.
+
+    Args:
+        client: Bound to the store.
+        parent: The run that holds the stages, as `run_lookup.find_parent` gives it.
+
+    Raises:
+        BadInput: It ended before its first stage did.
+        Blocked: A manifest that it refers to is gone.
+        DataDamaged: A manifest is not the one that was recorded.
+    """
+    with speaking_of(client.tracking_uri):
+        document = run_document(client, parent)
+        stages: dict[str, StageRecord] = {}
+        for asset, entry in document["stages"].items():
+            _add_stage(client, stages, asset, entry["mlflow_run_id"], entry["manifest_sha256"])
+    return RunRecord(
+        mlflow_run_id=parent.info.run_id,
+        dagster_run_id=str(document["runs"]["dagster"]),
+        data_version=str(document["data_version"]),
+        stages=stages,
+    )
+
+
+def run_document(client: MlflowClient, parent: Run) -> dict[str, Any]:
+    """The manifest of a whole run, checked against its tag.
+
+    Raises:
+        BadInput: The run has none: it ended before its first stage did.
+        DataDamaged: It is not the one that was recorded.
+    """
+    tags = parent.data.tags
+    if _DIGEST_TAG not in tags:
+        raise BadInput(
+            "the run has no manifest: it ended before its first stage did", where=parent.info.run_id, stored=MANIFEST
+        )
+    document = _checked(client, parent.info.run_id, [tags[_DIGEST_TAG]])
+    if document.get("schema") != RUN_SCHEMA:
+        raise DataDamaged(
+            "a run's manifest has another schema",
+            where=parent.info.run_id,
+            stored=document.get("schema"),
+            expected=RUN_SCHEMA,
+        )
+    return document
+
+
+def read_artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
+    """The bytes of one artifact.
+
+    Raises:
+        Blocked: It is gone.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+        except (MlflowException, OSError) as error:
+            raise Blocked(f"{name} of a run is gone", where=f"MLflow run {run_id}", fix=_FIX) from error
+
+
+def _add_stage(
+    client: MlflowClient, stages: dict[str, StageRecord], asset: str, run_id: str, recorded: str | None
+) -> None:
+    """Add an asset after everything it was made of: a run may hold only the end of the chain."""
+    if asset in stages:
+        return
+    tag = client.get_run(run_id).data.tags.get(_DIGEST_TAG)
+    document = _checked(client, run_id, [digest for digest in (tag, recorded) if digest is not None])
+    record = stage_record(asset, run_id, document)
+    for upstream, entry in sorted(document["inputs"].items()):
+        _add_stage(client, stages, upstream, entry["mlflow_run_id"], None)
+    stages[asset] = record
+
+
+def _checked(client: MlflowClient, run_id: str, recorded: list[str]) -> dict[str, Any]:
+    content = read_artifact(client, run_id, MANIFEST)
+    try:
+        document: dict[str, Any] = json.loads(content)
+        found = manifest_digest(document)
+    except (ValueError, TypeError) as error:
+        raise DataDamaged(
+            "a manifest can't be read", where=f"MLflow run {run_id}", stored=str(error), fix=_FIX
+        ) from error
+    wrong = [digest for digest in recorded if digest != found]
+    if wrong or not recorded:
+        raise DataDamaged(
+            "a manifest is not the one that was recorded",
+            where=f"MLflow run {run_id}",
+            stored=found,
+            expected=wrong[0] if wrong else "its digest in a tag",
+            fix=_FIX,
+        )
+    return document
