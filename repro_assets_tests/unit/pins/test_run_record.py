@@ -46,7 +46,7 @@ def test_an_environment_that_was_only_written_down_is_not_enforced() -> None:
 )
 def test_what_is_no_manifest_is_refused_with_its_run(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(DataDamaged, match=f"{said} .manifest of model, MLflow run 123"):
-        stage_record("model", "123", manifest("model", **changes))
+        stage_record("model", "123", {**manifest("model"), **changes})
 
 
 def test_stages_keep_the_order_of_the_flow() -> None:
