@@ -1,6 +1,6 @@
 # What a person does with this project; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-unit test-slow test-pages check format lock envs-digest clean
+.PHONY: help setup demo ui test test-unit test-slow test-pages check format lock lock-env envs-digest clean
 PYTEST := .venv/bin/python -m pytest
 
 help: ## this list
@@ -39,6 +39,11 @@ format: setup ## rewrite the sources as `check` wants them
 
 lock: setup ## resolve pyproject.toml into envs/dev.lock (web, tests) below envs/conda/ml-v1.lock (what computes)
 	scripts/lock.sh
+
+lock-env: setup ## a new environment beside ml-v1: NAME=ml-v3 SET='PACKAGE==VERSION …', resolved and registered
+	@test -n "$(NAME)" && test -n "$(SET)" || { echo "make lock-env NAME=ml-v3 SET='PACKAGE==VERSION …'" >&2; exit 2; }
+	scripts/lock.sh $(NAME) $(SET)
+	.venv/bin/python -m scripts.envs_digest
 
 envs-digest: setup ## add new files of envs/ to envs/digests.lock; an edited old one is refused
 	.venv/bin/python -m scripts.envs_digest
