@@ -41,8 +41,8 @@ find_uv() {
       is_debian_root || fail "Python's venv module is missing: install python3-venv"
       apt_install "python$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     fi
-    "$1" -m venv --clear .tools/uv
-    .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+    "$1" -m venv --clear .tools/uv &&
+      .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION" || return 4
   fi
   echo "$PWD/.tools/uv/bin/uv"
 }
@@ -82,7 +82,15 @@ ensure_environment() {
   echo "$wanted" >.venv/.installed
 }
 
+# `repro env make` needs uv later, also where .venv is current and nobody installed it; its absence alone stops nothing.
+ensure_uv() {
+  local python
+  python=$(find_python)
+  find_uv "$python" >/dev/null || say "uv could not be installed: \`repro env make\` can't make environments without it"
+}
+
 ensure_java
 ensure_environment
+ensure_uv
 .venv/bin/python -m repro_assets.resources.jars local-v1
 .venv/bin/python -m repro_assets.resources.dagster_home
