@@ -100,6 +100,10 @@ class PinChanged(Blocked):
     """The commit at this version is not the one that was pinned."""
 
 
+class EnvironmentUnavailable(Blocked):
+    """An environment is not made, or can't be made here: a Python, Java, tool or package is missing."""
+
+
 class NotMaterialized(Blocked):
     """An upstream asset has no materialization of this data version."""
 

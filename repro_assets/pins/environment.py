@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -66,6 +67,27 @@ class EnvironmentPin:
             "java": self.java_major,
         }
         object.__setattr__(self, "digest", digest(document))
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> EnvironmentPin:
+        """Read the pin that a manifest declares.
+
+        Args:
+            document: `pins.environment.declared` of a manifest.
+
+        Raises:
+            BadInput: A field is missing or of another kind, or the digest isn't that of the fields.
+        """
+        texts = {name: document.get(name) for name in ("name", "lock_sha256", "yaml_sha256", "python_minor")}
+        java = document.get("java_major")
+        if not all(isinstance(text, str) for text in texts.values()) or type(java) is not int:
+            raise BadInput("an environment pin can't be read", stored=repr(dict(document))[:200])
+        pin = cls(**{name: str(text) for name, text in texts.items()}, java_major=java)
+        if document.get("digest") != pin.digest:
+            raise BadInput(
+                "an environment pin is damaged", where=pin.name, stored=document.get("digest"), expected=pin.digest
+            )
+        return pin
 
 
 @dataclass(frozen=True)
@@ -151,6 +173,24 @@ def applicable(
                 expected="one version",
             )
     return found
+
+
+def marker_values(python: str) -> dict[str, str]:
+    """Values of the markers that tell one CPython from another on the same machine.
+
+    Args:
+        python: Full version, for example `3.12.4`.
+    """
+    return {
+        "python_full_version": python,
+        "python_version": minor_version(python),
+        "implementation_version": python,
+    }
+
+
+def minor_version(python: str) -> str:
+    """The minor version that a full one belongs to: `3.11` of `3.11.9`."""
+    return ".".join(python.split(".")[:2])
 
 
 def compare(

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,11 +31,13 @@ from repro_assets.pins.environment import (
     applicable,
     compare,
     extra,
+    marker_values,
+    minor_version,
     parse_lock,
 )
 from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.installed_packages import changed_on_disk, installed_distributions
-from repro_assets.settings import Settings
+from repro_assets.settings import DEFAULT_ENVIRONMENT, Settings
 
 Mode = Literal["enforce", "record"]
 
@@ -69,6 +72,26 @@ class EnvironmentFile:
 
 
 @dataclass(frozen=True)
+class Installed:
+    """An interpreter as it is found, the running one or that of a made environment.
+
+    Attributes:
+        python: Full version.
+        java_major: Major version of the Java that Spark would start.
+        distributions: What it would import, by normalized name.
+    """
+
+    python: str
+    java_major: int
+    distributions: Mapping[str, Distribution]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version per package, this project left out."""
+        return {name: one.version for name, one in self.distributions.items() if name != _THIS_PROJECT}
+
+
+@dataclass(frozen=True)
 class EnvironmentReceipt:
     """What was really there.
 
@@ -89,6 +112,13 @@ class EnvironmentReceipt:
     extra_packages: Mapping[str, str]
 
 
+def environment_names(settings: Settings) -> list[str]:
+    """Names of the environments that `envs/conda` has, in order."""
+    folder = settings.envs / "conda"
+    names = [path.stem for path in folder.glob("*.yaml") if path.with_suffix(".lock").is_file()]
+    return sorted(name for name in names if _NAME.fullmatch(name))
+
+
 def load_environment(name: str, settings: Settings) -> EnvironmentFile:
     """Read an environment's files by name and check that nobody edited them.
 
@@ -101,7 +131,7 @@ def load_environment(name: str, settings: Settings) -> EnvironmentFile:
         EditedUnderOldName: A file isn't what `digests.lock` lists.
     """
     folder = settings.envs / "conda"
-    known = _known(folder)
+    known = environment_names(settings)
     if name not in known:
         raise BadInput(
             "there is no such environment",
@@ -110,9 +140,26 @@ def load_environment(name: str, settings: Settings) -> EnvironmentFile:
             expected=f"one of {', '.join(known) or 'none: the folder has no NAME.yaml with its NAME.lock'}",
         )
     yaml_path, lock_path = folder / f"{name}.yaml", folder / f"{name}.lock"
-    yaml_bytes, lock_bytes = verified_bytes(yaml_path), verified_bytes(lock_path)
-    yaml_text, lock_text = yaml_bytes.decode(), lock_bytes.decode()
-    wanted = _interpreters(yaml_text, yaml_path)
+    return read_environment(name, verified_bytes(yaml_path), verified_bytes(lock_path), yaml_path)
+
+
+def read_environment(name: str, yaml_bytes: bytes, lock_bytes: bytes, where: object) -> EnvironmentFile:
+    """Read an environment from the content of its two files, wherever that comes from.
+
+    Args:
+        name: For example `ml-v1`.
+        yaml_bytes: The conda file.
+        lock_bytes: The lock.
+        where: The place to name in a message.
+
+    Raises:
+        BadInput: One of them can't be read.
+    """
+    try:
+        yaml_text, lock_text = yaml_bytes.decode(), lock_bytes.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("an environment file is not text", where=where, stored=error) from error
+    wanted = _interpreters(yaml_text, where)
     return EnvironmentFile(
         name=name,
         yaml=yaml_text,
@@ -123,6 +170,38 @@ def load_environment(name: str, settings: Settings) -> EnvironmentFile:
         java=wanted["openjdk"],
         packages=parse_lock(lock_text),
     )
+
+
+def running() -> Installed:
+    """The running interpreter with its packages and its Java.
+
+    Raises:
+        EnvironmentMismatch: There is no Java.
+    """
+    return Installed(platform.python_version(), java_major(), installed_distributions())
+
+
+def mismatches(env: EnvironmentFile, found: Installed, memo: Path | None) -> list[Mismatch]:
+    """Compare an interpreter with an environment.
+
+    Args:
+        env: What is asked for.
+        found: What is there.
+        memo: File that remembers which packages were proved on disk; None leaves their files alone.
+
+    Returns:
+        Every mismatch: interpreters first, then packages.
+
+    Raises:
+        Outside: The memo can't be written.
+    """
+    required = applicable(env.packages, marker_values(found.python))
+    locked = {name: one for name, one in found.distributions.items() if name in required}
+    changed = [] if memo is None else changed_on_disk(locked, memo)
+    return [
+        *_interpreter_mismatches(env, found.python, found.java_major),
+        *compare(required, found.versions, changed),
+    ]
 
 
 def check_running(env: EnvironmentFile, mode: Mode, settings: Settings) -> EnvironmentReceipt:
@@ -139,30 +218,23 @@ def check_running(env: EnvironmentFile, mode: Mode, settings: Settings) -> Envir
     """
     if mode not in ("enforce", "record"):
         raise BadInput("no such way to check an environment", stored=repr(mode), expected="enforce or record")
-    required = applicable(env.packages)
-    distributions = installed_distributions()
-    stored = {name: one.version for name, one in distributions.items() if name != _THIS_PROJECT}
-    locked = {name: one for name, one in distributions.items() if name in required}
-    java = java_major()
-    mismatches = [
-        *_interpreter_mismatches(env, platform.python_version(), java),
-        *compare(required, stored, changed_on_disk(locked, _memo(env, settings))),
-    ]
-    if mismatches and mode == "enforce":
-        raise _mismatch(env, mismatches)
+    here = running()
+    differing = mismatches(env, here, _memo(env, settings))
+    if differing and mode == "enforce":
+        raise _mismatch(env, differing)
     return EnvironmentReceipt(
         pin=EnvironmentPin(
             name=env.name,
             lock_sha256=env.lock_sha256,
             yaml_sha256=env.yaml_sha256,
-            python_minor=".".join(platform.python_version_tuple()[:2]),
-            java_major=java,
+            python_minor=minor_version(here.python),
+            java_major=here.java_major,
         ),
         mode=mode,
-        python=platform.python_version(),
-        java_major=java,
-        mismatches=tuple(mismatches),
-        extra_packages=extra(required, stored),
+        python=here.python,
+        java_major=here.java_major,
+        mismatches=tuple(differing),
+        extra_packages=extra(applicable(env.packages), here.versions),
     )
 
 
@@ -216,12 +288,7 @@ def _java_answer(program: str) -> str:
     return answer.stderr + answer.stdout
 
 
-def _known(folder: Path) -> list[str]:
-    names = [path.stem for path in folder.glob("*.yaml") if path.with_suffix(".lock").is_file()]
-    return sorted(name for name in names if _NAME.fullmatch(name))
-
-
-def _interpreters(text: str, path: Path) -> dict[str, str]:
+def _interpreters(text: str, path: object) -> dict[str, str]:
     """Version specifiers of `python` and `openjdk` in a conda file."""
     import yaml
 
@@ -245,7 +312,7 @@ def _interpreters(text: str, path: Path) -> dict[str, str]:
     return found
 
 
-def _specifier(text: str, path: Path) -> str:
+def _specifier(text: str, path: object) -> str:
     try:
         return str(SpecifierSet(text))
     except InvalidSpecifier as error:
@@ -269,10 +336,16 @@ def _memo(env: EnvironmentFile, settings: Settings) -> Path:
     return settings.var / "envs" / f"proved-{key[:16]}.json"
 
 
-def _mismatch(env: EnvironmentFile, mismatches: Sequence[Mismatch]) -> EnvironmentMismatch:
+def _how_to_have(name: str) -> str:
+    if name == DEFAULT_ENVIRONMENT:
+        return "`make setup` installs it"
+    return f"`repro env make {name}` makes it, and `repro run KEY --environment {name}` then runs in it"
+
+
+def _mismatch(env: EnvironmentFile, differing: Sequence[Mismatch]) -> EnvironmentMismatch:
     return EnvironmentMismatch(
-        f"the running interpreter is not {env.name}, {len(mismatches)} mismatches",
-        stored="; ".join(map(str, mismatches)),
+        f"the running interpreter is not {env.name}, {len(differing)} mismatches",
+        stored="; ".join(map(str, differing)),
         expected=f"exactly envs/conda/{env.name}.lock",
-        fix="`make setup` installs it; mode `record` goes on and writes the mismatches down",
+        fix=f"{_how_to_have(env.name)}; mode `record` goes on and writes the mismatches down",
     )

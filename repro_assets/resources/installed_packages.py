@@ -1,4 +1,4 @@
-"""What is installed beside the running interpreter, and whether it is still what the installer put there.
+"""What is installed beside an interpreter, the running one or another, and whether it is still what the installer put there.
 
 Here belongs reading distributions' metadata, their RECORD files and their files on disk.
 What does not: what should be installed (`pins.environment`) and what follows from a difference (`resources.conda_env`).
@@ -53,10 +53,14 @@ class RecordEntry:
         return self.is_outside and any(f"/{folder}/" in self.path for folder in ("bin", "Scripts"))
 
 
-def installed_distributions() -> dict[str, Distribution]:
-    """Find what this interpreter would import, by normalized name; the first on `sys.path` wins."""
+def installed_distributions(folder: Path | None = None) -> dict[str, Distribution]:
+    """Find what this interpreter would import, by normalized name; the first on `sys.path` wins.
+
+    Args:
+        folder: Look there instead: the `site-packages` of another interpreter.
+    """
     found: dict[str, Distribution] = {}
-    for distribution in distributions():
+    for distribution in distributions() if folder is None else distributions(path=[str(folder)]):
         name = distribution.metadata["Name"]
         if name:
             found.setdefault(canonicalize_name(name), distribution)
