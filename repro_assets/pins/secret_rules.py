@@ -41,18 +41,36 @@ def _rule(name: str, hints: tuple[str, ...], pattern: str) -> SecretRule:
 
 RULES: tuple[SecretRule, ...] = (
     _rule("a private key", ("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    _rule("a private key", ("PRIVATE KEY",), r"---- BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY ----"),
+    _rule("a private key", ("PuTTY-User-Key-File-",), r"PuTTY-User-Key-File-\d: [a-z]"),
+    _rule("a private key", ("AGE-SECRET-KEY-",), r"\bAGE-SECRET-KEY-1[0-9A-Z]{58}"),
     # The vendor's documentation uses one key that ends in EXAMPLE; it opens nothing.
     _rule("an AWS access key", ("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[0-9A-Z]{9}(?!EXAMPLE\b)[0-9A-Z]{7}\b"),
+    _rule(
+        "an AWS secret key",
+        ("aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+        r"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?(?![A-Za-z0-9/+]{30}EXAMPLEKEY)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
+    _rule("an Anthropic key", ("sk-ant-",), r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80}"),
+    _rule("an Azure shared access signature", ("sig=",), r"[?&;]sig=[A-Za-z0-9%+/]{43,}(?:%3[Dd]|=)"),
     _rule("an Azure storage key", ("AccountKey=",), r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
     _rule("a Google API key", ("AIza",), r"\bAIza[0-9A-Za-z_-]{35}"),
     _rule("a Databricks token", ("dapi",), r"\bdapi[0-9a-f]{32}"),
+    _rule("a Databricks secret", ("dose",), r"\bdose[0-9a-f]{32}"),
+    _rule("a DigitalOcean token", ("doo_v1_", "dop_v1_", "dor_v1_"), r"\bdo[opr]_v1_[0-9a-f]{64}"),
+    _rule("a Docker token", ("dckr_pat_",), r"\bdckr_pat_[A-Za-z0-9_-]{27}"),
     _rule("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{36}"),
     _rule("a GitHub token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{40}"),
     _rule("a GitLab token", ("glpat-",), r"\bglpat-[A-Za-z0-9_-]{20}"),
+    _rule("a Google client secret", ("GOCSPX-",), r"\bGOCSPX-[A-Za-z0-9_-]{28}"),
+    _rule("a HashiCorp Vault token", ("hvs.",), r"\bhvs\.[A-Za-z0-9_-]{90}"),
     _rule("a Hugging Face token", ("hf_",), r"\bhf_[A-Za-z0-9]{34}"),
     _rule("a Kaggle key", ('"key"',), r'"username"\s*:\s*"[^"]+"\s*,\s*"key"\s*:\s*"[0-9a-f]{32}"'),
+    _rule("an npm token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36}"),
+    _rule("an OpenAI key", ("T3BlbkFJ",), r"\bsk-[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20}"),
     _rule("a package index token", ("pypi-",), r"\bpypi-AgE[A-Za-z0-9_-]{50}"),
     _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20}"),
+    _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24}"),
 )
 
 
