@@ -39,6 +39,7 @@ class CodePin:
         capsule: SHA-256 of the uncompressed tar.
         files: Number of files and links in it.
         bytes: Sum of their contents.
+        absent_submodules: Submodules that were not checked out, so none of their files are in it.
     """
 
     commit: str | None
@@ -48,6 +49,7 @@ class CodePin:
     capsule: str
     files: int
     bytes: int
+    absent_submodules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Capsules on disk: stored once per digest, proved when written and when read.
 
-Here belongs what reads and writes `CAPSULES/SHA256.tar.gz` and what unpacks one.
+Here belongs what reads and writes `CAPSULES/SHA256.tar.gz`, the patch beside it, and what unpacks one.
 What does not: the format itself (`pins.capsule`) and capturing a tree (`resources.source_tree`).
 """
 
@@ -17,10 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from repro_assets.errors import BadInput, Blocked, CapsuleRefused, DataDamaged, Outside
-from repro_assets.pins.capsule import Entry, entries_of
+from repro_assets.pins.capsule import Entry, as_bytes, entries_of
 
 MOST_FILES = 20_000
 MOST_BYTES = 512 * 1024 * 1024
+
+_HEXADECIMAL = frozenset("0123456789abcdef")
+
+# Written beside the files of an unpacked capsule, never part of one: where they are from and how they are called.
+UNPACKED_LIST = ".capsule-files"
 
 
 def capsule_path(store: Path, sha256: str) -> Path:
@@ -33,9 +38,39 @@ def capsule_path(store: Path, sha256: str) -> Path:
     Raises:
         BadInput: Not such a digest; it would become part of a path.
     """
-    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+    if len(sha256) != 64 or not set(sha256) <= _HEXADECIMAL:
         raise BadInput("not the digest of a capsule", stored=repr(sha256)[:80], expected="64 hexadecimal digits")
     return store / f"{sha256}.tar.gz"
+
+
+def patch_path(store: Path, sha256: str, commit: str) -> Path:
+    """Where the patch of a capsule against a commit lies: the same files may be captured at several commits.
+
+    Args:
+        store: Folder of capsules.
+        sha256: Digest of the capsule.
+        commit: The git commit, hexadecimal.
+
+    Raises:
+        BadInput: Not such a digest or commit; they would become part of a path.
+    """
+    if not commit or not set(commit) <= _HEXADECIMAL:
+        raise BadInput("not a git commit", stored=repr(commit)[:80], expected="hexadecimal digits")
+    return capsule_path(store, sha256).with_name(f"{sha256}.{commit}.patch")
+
+
+def keep_patch(patch: bytes, path: Path) -> None:
+    """Store a patch if there is none yet; it is for people, nothing is computed from it.
+
+    Raises:
+        Outside: The folder can't be written.
+    """
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, patch)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def keep(tar_bytes: bytes, store: Path) -> str:
@@ -59,12 +94,7 @@ def keep(tar_bytes: bytes, store: Path) -> str:
             store.mkdir(parents=True, exist_ok=True)
             _write(path, gzip.compress(tar_bytes, mtime=0))
     except OSError as error:
-        raise Outside(
-            "the capsule can't be stored",
-            where=path,
-            stored=error.strerror or error,
-            fix="Make room or set REPRO_CAPSULES to a folder that can be written",
-        ) from error
+        raise _unwritable(path, error) from error
     load(path, sha256, most_bytes=len(tar_bytes))
     return sha256
 
@@ -121,6 +151,9 @@ def unpack(
 ) -> None:
     """Write a capsule's files into a new folder; all of them or none.
 
+    Beside them stands `UNPACKED_LIST`, so that a capture of the folder gives the same capsule again, whatever git
+    repository is around it and whatever names a tree without git leaves out.
+
     Args:
         capsule: The stored file.
         sha256: Digest of the uncompressed tar; checked before anything is written.
@@ -145,9 +178,30 @@ def unpack(
     try:
         with _scratch_beside(target) as scratch:
             _write_all(entries, scratch)
+            _write_list(entries, sha256, scratch / UNPACKED_LIST)
             scratch.rename(target)
     except OSError as error:
         raise Outside("a capsule can't be unpacked", where=target, stored=error.strerror or error) from error
+
+
+def unpacked_from(folder: Path) -> tuple[str, tuple[str, ...]] | None:
+    """Say what a folder was unpacked from.
+
+    Returns:
+        Digest of the capsule and the paths of its members; None where the folder isn't an unpacked capsule.
+    """
+    try:
+        content = (folder / UNPACKED_LIST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    sha256, *paths = content.decode("utf-8", "surrogateescape").split("\0")
+    return sha256, tuple(paths)
+
+
+def _write_list(entries: Iterable[Entry], sha256: str, path: Path) -> None:
+    with open(path, "xb") as sink:
+        sink.write(b"\0".join([sha256.encode(), *(as_bytes(entry.path) for entry in entries)]))
+        os.fchmod(sink.fileno(), 0o644)
 
 
 def _write_all(entries: Iterable[Entry], folder: Path) -> None:
@@ -199,6 +253,15 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _unwritable(path: Path, error: OSError) -> Outside:
+    return Outside(
+        "the capsule can't be stored",
+        where=path,
+        stored=error.strerror or error,
+        fix="Make room or set REPRO_CAPSULES to a folder that can be written",
+    )
 
 
 def _damaged(capsule: Path, sha256: str, stored: str) -> DataDamaged:

@@ -1,9 +1,11 @@
 """Capturing the code: from the source tree as it stands now to a stored capsule and the pin that names it.
 
 Here belong which files count, reading them without being fooled by a change in between, and the checks before storing.
-What does not: the capsule's bytes (`pins.capsule`), its folder (`resources.capsule_store`), git (`resources.git_tree`).
+What does not: the capsule's bytes (`pins.capsule`), its folder (`resources.capsule_store`), git (`resources.git_tree`),
+the proof of what was stored (`resources.capsule_proof`).
 
-Three kinds of tree are captured: a git repository (or a folder of one), a folder without git, an installed wheel.
+Four kinds of tree are captured: a git repository (or a folder of one), a folder without git, an installed wheel,
+an unpacked capsule.
 """
 
 from __future__ import annotations
@@ -11,16 +13,26 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import distributions
 from pathlib import Path
 
-from repro_assets.errors import CapsuleRefused, DataDamaged
-from repro_assets.pins.capsule import CodePin, Entry, as_bytes, entries_of, pack, shown
+from repro_assets.errors import CapsuleRefused
+from repro_assets.pins.capsule import CodePin, Entry, as_bytes, pack, shown
 from repro_assets.pins.secret_rules import find_secret
 from repro_assets.resources import git_tree
-from repro_assets.resources.capsule_store import keep
+from repro_assets.resources.capsule_proof import prove
+from repro_assets.resources.capsule_store import (
+    MOST_FILES,
+    UNPACKED_LIST,
+    capsule_path,
+    keep,
+    keep_patch,
+    patch_path,
+    unpacked_from,
+)
 from repro_assets.resources.git_tree import History
 from repro_assets.resources.installed_packages import read_record
 
@@ -41,7 +53,7 @@ _INSTALLER_FILES = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.js
 
 _ATTEMPTS = 3
 _NAMED_AT_MOST = 5
-_NO_HISTORY = History(commit=None, branch=None, remote=None, dirty=False)
+_NO_HISTORY = History(commit=None, branch=None, remote=None)
 
 # Mode, size, time of last change of content and of metadata, inode: what a change of a file can't leave alone.
 _Signature = tuple[int, int, int, int, int]
@@ -57,13 +69,15 @@ class _Survey:
 
     kind: str
     tracked: Mapping[str, bool]
-    signatures: Mapping[str, _Signature]
-    history: History
-    recorded: Mapping[str, str]
+    signatures: Mapping[str, _Signature] = field(default_factory=dict)
+    history: History = _NO_HISTORY
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    unpacked_from: str | None = None
 
 
 def capture(project: Path, store: Path, limit_bytes: int = LIMIT_BYTES) -> CodePin:
-    """Store the source tree as it stands and prove what was stored.
+    """Store the source tree as it stands, prove what was stored, and write a patch against the commit beside it.
 
     Args:
         project: Folder of `pyproject.toml`; without one, the folder that this project's wheel is installed in.
@@ -71,30 +85,40 @@ def capture(project: Path, store: Path, limit_bytes: int = LIMIT_BYTES) -> CodeP
         limit_bytes: Sum of the files' sizes above which nothing is captured.
 
     Returns:
-        The pin. The same files give the same capsule, with and without git, wherever they lie.
+        The pin. The same files give the same capsule, wherever they lie; an unpacked capsule gives itself.
 
     Raises:
-        CapsuleRefused: The tree is too large, holds a secret, a special file, an unreadable file or a link leading
-            outside, keeps changing, or there is no tree.
+        CapsuleRefused: The tree is too large, holds a secret, a special file, an unreadable file, a link leading
+            outside or a submodule that no git knows, keeps changing, or there is no tree.
         DataDamaged: What lies in the store is not what was captured.
         Outside: The store can't be written.
     """
     survey, entries = _read_steadily(project, store, limit_bytes)
     _refuse_secrets(entries)
-    content = pack(entries)
-    expected = {entry.path: (entry.digest, entry.executable) for entry in entries}
-    if {entry.path: (entry.digest, entry.executable) for entry in entries_of(content)} != expected:
-        raise DataDamaged("a capsule doesn't hold the files it was made of", where=project)
+    capsule = keep(pack(entries), store)
     history = survey.history
+    compared = prove(capsule_path(store, capsule), capsule, entries, project, history.commit)
+    if compared is not None and history.commit is not None:
+        keep_patch(compared.patch, patch_path(store, capsule, history.commit))
     return CodePin(
         commit=history.commit,
         branch=history.branch,
         remote=history.remote,
-        dirty=history.dirty or any(expected.get(path, ("",))[0] != sha for path, sha in survey.recorded.items()),
-        capsule=keep(content, store),
+        dirty=_is_dirty(survey, entries, capsule) if compared is None else compared.differs,
+        capsule=capsule,
         files=len(entries),
         bytes=sum(len(entry.content) for entry in entries),
+        absent_submodules=tuple(shown(path) for path in survey.absent),
     )
+
+
+def _is_dirty(survey: _Survey, entries: list[Entry], capsule: str) -> bool:
+    """Whether a tree without a commit is another than the one it came as."""
+    if survey.kind == "git":
+        return True
+    found = {entry.path: entry.digest for entry in entries}
+    edited = any(found.get(path) != sha256 for path, sha256 in survey.recorded.items())
+    return edited or survey.unpacked_from not in (None, capsule)
 
 
 def _read_steadily(project: Path, store: Path, limit_bytes: int) -> tuple[_Survey, list[Entry]]:
@@ -120,25 +144,32 @@ def _read_steadily(project: Path, store: Path, limit_bytes: int) -> tuple[_Surve
 
 
 def _survey(project: Path, store: Path) -> _Survey:
-    recorded: dict[str, str] = {}
-    kind, history = "folder", _NO_HISTORY
-    if not (project / "pyproject.toml").is_file():
-        kind, recorded = "wheel", _recorded(project)
-        tracked = dict.fromkeys(recorded, True)
-    elif git_tree.knows(project):
-        kind, history, tracked = "git", git_tree.history(project), git_tree.list_files(project)
-    else:
-        tracked = dict.fromkeys(_walk(project), False)
+    survey = _list(project)
     own = _relative(store, project)
     links: dict[str, bool] = {}
     signatures = {}
-    for path in sorted(tracked, key=as_bytes):
-        if (own and f"{path}/".startswith(own)) or _is_below_link(project, path, links):
+    for path in sorted(survey.tracked, key=as_bytes):
+        if path == UNPACKED_LIST or (own and f"{path}/".startswith(own)) or _is_below_link(project, path, links):
             continue
         signature = _signature(project, path)
         if signature is not None:
             signatures[path] = signature
-    return _Survey(kind, tracked, signatures, history, recorded)
+    return replace(survey, signatures=signatures)
+
+
+def _list(project: Path) -> _Survey:
+    """Say what kind of tree this is and which files count."""
+    unpacked = None if os.path.lexists(project / ".git") else unpacked_from(project)
+    if unpacked is not None:
+        sha256, members = unpacked
+        return _Survey("capsule", dict.fromkeys([*members, *_walk(project)], False), unpacked_from=sha256)
+    if not (project / "pyproject.toml").is_file():
+        recorded = _recorded(project)
+        return _Survey("wheel", dict.fromkeys(recorded, True), recorded=recorded)
+    if git_tree.knows(project):
+        listing = git_tree.list_files(project)
+        return _Survey("git", listing.files, history=git_tree.history(project), absent=listing.absent)
+    return _Survey("folder", dict.fromkeys(_walk(project), False))
 
 
 def _signature(project: Path, path: str) -> _Signature | None:
@@ -198,6 +229,15 @@ def _refuse_secrets(entries: list[Entry]) -> None:
 def _refuse_oversize(survey: _Survey, limit_bytes: int) -> None:
     sizes = {path: signature[1] for path, signature in survey.signatures.items()}
     total = sum(sizes.values())
+    if len(sizes) > MOST_FILES:
+        fullest, count = Counter(path.partition("/")[0] for path in sizes).most_common(1)[0]
+        raise CapsuleRefused(
+            "the source tree has too many files for a capsule",
+            where=f"{shown(fullest)} ({count:,} files)",
+            stored=f"{len(sizes):,} files",
+            expected=f"at most {MOST_FILES:,} files",
+            fix="Ignore the folders that hold no source",
+        )
     if total <= limit_bytes:
         return
     largest = sorted(sizes, key=lambda path: (-sizes[path], as_bytes(path)))[:_NAMED_AT_MOST]

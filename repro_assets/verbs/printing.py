@@ -113,10 +113,10 @@ def shown(content: Mapping[str, Any]) -> None:
             name, stage["state"], stage["identity"][:_SHORT], stage["output_digest"][:_SHORT], stage["mlflow_run_id"]
         )
     _print(table)
-    _pins(stages[manifest["order"][-1]])
+    _pins(stages[manifest["order"][-1]], content["patch"])
 
 
-def _pins(stage: Mapping[str, Any]) -> None:
+def _pins(stage: Mapping[str, Any], patch: str | None) -> None:
     pins = stage["pins"]
     table = Table("pin", "declared", box=None)
     for name, pin in pins["data"].items():
@@ -125,6 +125,10 @@ def _pins(stage: Mapping[str, Any]) -> None:
     code = pins["code"]
     state = "edited" if code["dirty"] else "clean"
     table.add_row("code", f"commit {code['commit']} ({state}), capsule {code['capsule']}")
+    if patch:
+        table.add_row("code, edits", patch)
+    for submodule in code.get("absent_submodules", ()):
+        table.add_row("code, absent", f"submodule {submodule} was not checked out")
     environment = pins["environment"]["declared"]
     versions_ = f"Python {environment['python_minor']}, Java {environment['java_major']}"
     table.add_row("environment", f"{environment['name']}, lock {environment['lock_sha256']}, {versions_}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.capsule_store import patch_path
 from repro_assets.resources.run_lookup import find_parent
 from repro_assets.resources.run_records import load_record, run_document
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
@@ -41,4 +44,18 @@ def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str
         "status": parent.info.status,
         "manifest": manifest,
         "stages": {asset: dict(stage.manifest) for asset, stage in record.stages.items()},
+        "patch": patch_of(record.code, settings.capsules),
     }
+
+
+def patch_of(code: Mapping[str, Any], capsules: Path) -> str | None:
+    """Where the patch of an edited tree against its commit lies; None where nothing was edited, or it is not there.
+
+    Args:
+        code: The code pin, as a manifest holds it.
+        capsules: Folder of capsules.
+    """
+    if not (code["dirty"] and code["commit"]):
+        return None
+    path = patch_path(capsules, code["capsule"], code["commit"])
+    return str(path) if path.exists() else None

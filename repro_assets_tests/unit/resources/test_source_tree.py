@@ -16,7 +16,6 @@ from repro_assets_tests.unit.resources.trees import (
     commit,
     git,
     install,
-    make_repository,
     sha256,
     write,
 )
@@ -24,29 +23,7 @@ from repro_assets_tests.unit.resources.trees import (
 PROJECT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    # Around a temporary folder there may be any repository.
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-
-
-@pytest.fixture
-def plain(tmp_path):
-    """A project without git."""
-    return write(tmp_path / "plain", FILES)
-
-
-@pytest.fixture
-def repository(tmp_path):
-    return make_repository(tmp_path / "repository")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return tmp_path / "capsules"
+pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 
 
 def test_a_clean_repository_is_pinned_with_commit_branch_and_capsule(repository, store):
@@ -145,6 +122,62 @@ def test_files_of_submodules_are_in_it_changed_and_untracked_ones_too(repository
     assert pin.dirty
 
 
+def a_clone_with_a_submodule_not_checked_out(repository: Path, tmp_path: Path) -> Path:
+    library = write(tmp_path / "library", {"lib.py": "1\n"})
+    git(library, "init", "-q")
+    commit(library)
+    git(repository, "submodule", "add", "-q", str(library), "vendor/library")
+    commit(repository)
+    git(tmp_path, "clone", "-q", str(repository), "clone")
+    return tmp_path / "clone"
+
+
+@pytest.mark.parametrize("folder", ["empty", "gone"])
+def test_a_submodule_that_is_not_checked_out_is_named_in_the_pin(repository, store, tmp_path, folder):
+    clone = a_clone_with_a_submodule_not_checked_out(repository, tmp_path)
+    if folder == "gone":
+        (clone / "vendor/library").rmdir()
+
+    pin = capture(clone, store)
+
+    assert pin.absent_submodules == ("vendor/library",)
+    assert capture(repository, store).absent_submodules == ()
+
+
+def test_a_submodules_folder_with_files_and_no_repository_is_refused(repository, store, tmp_path):
+    clone = a_clone_with_a_submodule_not_checked_out(repository, tmp_path)
+    write(clone / "vendor/library", {"lib.py": "copied\n"})
+
+    with pytest.raises(CapsuleRefused, match=r"vendor/library.*git submodule update --init"):
+        capture(clone, store)
+
+
+def test_a_submodule_in_a_submodule_is_captured_or_named(repository, store, tmp_path):
+    inner = write(tmp_path / "inner", {"inner.py": "1\n"})
+    git(inner, "init", "-q")
+    commit(inner)
+    library = write(tmp_path / "outer", {"lib.py": "1\n"})
+    git(library, "init", "-q")
+    git(library, "submodule", "add", "-q", str(inner), "inner")
+    commit(library)
+    git(repository, "submodule", "add", "-q", str(library), "outer")
+    commit(repository)
+    assert capture(repository, store).absent_submodules == ("outer/inner",)
+
+    git(repository, "submodule", "update", "-q", "--init", "--recursive")
+    pin = capture(repository, store)
+
+    assert (pin.absent_submodules, pin.dirty) == ((), False)
+    assert "outer/inner/inner.py" in read_files(capsule_path(store, pin.capsule), pin.capsule)
+
+
+def test_of_a_tracked_file_that_became_a_folder_the_files_in_it_are_captured(repository, store):
+    (repository / "p/a.py").unlink()
+    write(repository, {"p/a.py/inside.py": "1\n"})
+
+    assert "p/a.py/inside.py" in captured(repository, store)
+
+
 def test_a_repository_inside_that_git_does_not_track_is_captured_too(repository, store):
     inner = write(repository / "inner", {"a.py": "1\n"})
     git(inner, "init", "-q")
@@ -188,6 +221,7 @@ ODD_NAMES = [
     "-leading-dash",
     " spaces ",
     "größe.py",
+    "🚀🌍.py",
     "back\\slash",
     "*[?]",
     "very-" + "long-" * 40,
@@ -195,30 +229,23 @@ ODD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
-def test_files_of_odd_names_are_captured_and_come_back(plain, store, tmp_path, with_git):
+@pytest.mark.parametrize("state", ["no git", "untracked", "committed", "committed and changed"])
+def test_files_of_odd_names_are_captured_and_come_back(plain, store, tmp_path, state):
     for name in ODD_NAMES:
         (plain / "odd").mkdir(exist_ok=True)
-        (plain / "odd" / name).write_text(ascii(name))
-    if with_git:
+        (plain / "odd" / name).write_text("changed later" if state == "committed and changed" else ascii(name))
+    if state != "no git":
         git(plain, "init", "-q")
+    if state.startswith("committed"):
+        commit(plain)
+        for name in ODD_NAMES:
+            (plain / "odd" / name).write_text(ascii(name))
 
     pin = capture(plain, store)
     unpack(capsule_path(store, pin.capsule), pin.capsule, tmp_path / "target")
 
     found = {name: (tmp_path / "target/odd" / name).read_text() for name in os.listdir(tmp_path / "target/odd")}
     assert found == {name: ascii(name) for name in ODD_NAMES}
-
-
-def test_an_unpacked_capsule_captured_again_is_the_same_capsule(repository, store, tmp_path):
-    (repository / "p/run.sh").write_text("#!/bin/sh\n")
-    (repository / "p/run.sh").chmod(0o755)
-    (repository / "p/link").symlink_to("a.py")
-    pin = capture(repository, store)
-
-    unpack(capsule_path(store, pin.capsule), pin.capsule, tmp_path / "target")
-
-    assert capture(tmp_path / "target", store).capsule == pin.capsule
 
 
 def test_a_file_that_may_be_executed_still_may_after_unpacking(plain, store, tmp_path):

@@ -13,32 +13,9 @@ from repro_assets.errors import CapsuleRefused, DataDamaged
 from repro_assets.resources import source_tree
 from repro_assets.resources.capsule_store import capsule_path, unpack
 from repro_assets.resources.source_tree import capture
-from repro_assets_tests.unit.resources.trees import FILES, captured, commit, git, make_repository, sha256, write
+from repro_assets_tests.unit.resources.trees import FILES, captured, commit, git, sha256, write
 
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    # Around a temporary folder there may be any repository.
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-
-
-@pytest.fixture
-def plain(tmp_path):
-    """A project without git."""
-    return write(tmp_path / "plain", FILES)
-
-
-@pytest.fixture
-def repository(tmp_path):
-    return make_repository(tmp_path / "repository")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return tmp_path / "capsules"
+pytestmark = pytest.mark.usefixtures("no_settings_of_this_machine")
 
 
 def test_a_tree_over_the_limit_is_refused_with_its_largest_files_and_the_rule(repository, store):
@@ -66,15 +43,39 @@ def test_a_tree_of_exactly_the_limit_is_captured(plain, store):
     assert capture(plain, store, limit_bytes=sum(map(len, FILES.values()))).files == 4
 
 
-@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
-def test_a_secret_stops_the_capture_with_name_and_line_and_nothing_is_stored(plain, store, with_git):
-    if with_git:
-        git(plain, "init", "-q")
-    write(plain, {"p/keys.py": "x = 1\nkey = '''-----BEGIN " + "RSA PRIVATE KEY-----'''\n"})
+KINDS = {
+    "private key": "-----BEGIN " + "RSA PRIVATE KEY-----",
+    "AWS access key": "AKIA" + "Q3EGRIFZ2ABCDEFG",
+    "GitHub token": "ghp_" + "aB3d" * 9,
+}
 
-    with pytest.raises(CapsuleRefused, match=r"p/keys\.py:2.*private key"):
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("state", ["no git", "untracked", "staged", "committed", "changed"])
+def test_a_secret_stops_the_capture_with_name_and_line_and_nothing_is_stored(plain, store, state, kind):
+    if state == "changed":
+        write(plain, {"p/keys.py": "x = 1\n"})
+    if state != "no git":
+        git(plain, "init", "-q")
+    if state == "changed":
+        commit(plain)
+    write(plain, {"p/keys.py": f"x = 1\nkey = '{KINDS[kind]}'\n"})
+    if state in ("staged", "committed"):
+        git(plain, "add", "-A")
+    if state == "committed":
+        commit(plain)
+
+    with pytest.raises(CapsuleRefused, match=rf"p/keys\.py:2.*{kind}") as refused:
         capture(plain, store)
+    assert KINDS[kind] not in str(refused.value)
     assert not store.exists()
+
+
+def test_a_tree_of_too_many_files_is_refused_with_the_folder_that_holds_most(plain, store, monkeypatch):
+    monkeypatch.setattr(source_tree, "MOST_FILES", 3)
+
+    with pytest.raises(CapsuleRefused, match=r"p \(2 files\).*4 files.*at most 3"):
+        capture(plain, store)
 
 
 def test_a_secret_in_an_ignored_file_does_not_matter(repository, store):
