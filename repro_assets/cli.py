@@ -36,6 +36,7 @@ app.add_typer(ingest_app, name="ingest")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Data version; `repro versions` lists them.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="ASSET.NAME=VALUE", help="A parameter, e.g. model.family=random_forest; repeatable."),
@@ -134,13 +135,26 @@ def backfill(
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")],
+    run: Run,
     json: Json = False,
 ) -> None:
     """Show what made a result: data, code, environment, compute, digests, metrics."""
     from repro_assets.verbs.commands import show as act
 
     act(run, json)
+
+
+@app.command()
+def reproduce(
+    run: Run,
+    strict: Annotated[bool, typer.Option("--strict", help="Accept IDENTICAL only.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the workspace there, to look at.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a past result again in isolation, with its own code and environment, and say whether it came out the same."""
+    from repro_assets.verbs.commands import reproduce as act
+
+    act(run, strict, keep, json)
 
 
 @app.command()

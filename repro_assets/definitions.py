@@ -8,6 +8,7 @@ from repro_assets.defs.assets import features, model, predictions, raw_tables, t
 from repro_assets.defs.backfill import backfill_job
 from repro_assets.defs.jobs import CHAIN, chain
 from repro_assets.defs.notifications import notify_on_failure
+from repro_assets.defs.reproduction import reproduce_job
 from repro_assets.defs.resources import resources
 from repro_assets.defs.run_pins import code_version_of
 from repro_assets.defs.sensors import new_data_versions
@@ -31,7 +32,7 @@ def _with_policies(assets: dg.AssetsDefinition) -> dg.AssetsDefinition:
 # Annotated because a job inside refers to it.
 defs: dg.Definitions = dg.Definitions(
     assets=[*raw_tables.FEEDS, *(_with_policies(asset) for asset in _ASSETS)],
-    jobs=[chain, backfill_job(lambda: defs.resolve_job_def(CHAIN))],
+    jobs=[chain, backfill_job(lambda: defs.resolve_job_def(CHAIN)), reproduce_job()],
     sensors=[new_data_versions, notify_on_failure],
     resources=resources(),
     executor=dg.in_process_executor,

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | `REPRO_VAR` | `var/` beside `pyproject.toml` | the folder of everything below |
 | `REPRO_LAKE` | `$REPRO_VAR/lake` | URI of raw tables and outputs |
+| `REPRO_RAW` | `$REPRO_LAKE` | URI of the lake whose raw tables are read, where it is another one |
 | `REPRO_CAPSULES` | `$REPRO_VAR/capsules` | folder of code capsules |
 | `MLFLOW_TRACKING_URI` | `sqlite:///$REPRO_VAR/mlflow/mlflow.db` | MLflow store or server |
 | `DAGSTER_HOME` | `$REPRO_VAR/dagster` | Dagster's databases |
@@ -11,6 +12,7 @@
 | `REPRO_REAL_DATA` | none | real inputs for the tests |
 | `MLFLOW_HTTP_REQUEST_MAX_RETRIES`, `MLFLOW_HTTP_REQUEST_TIMEOUT` | 1, 5 | a dead server fails within seconds |
 | `MLFLOW_DISABLE_TELEMETRY` | true | MLflow reports to nobody |
+| `MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR` | false | no bar for each document that is read |
 | `REPRO_MLFLOW_PAGE` | `http://127.0.0.1:5000` | where links from Dagster's page lead |
 | `REPRO_ON_FAILURE` | none | `package.module:function`, called when a run fails |
 | `REPRO_PROJECT` | the folder above the package | the source tree that is captured |
@@ -37,6 +39,7 @@ class Settings:
     project: Path
     var: Path
     lake: str
+    raw: str
     capsules: Path
     mlflow_tracking_uri: str
     dagster_home: Path
@@ -58,6 +61,7 @@ class Settings:
         return {
             "REPRO_VAR": str(self.var),
             "REPRO_LAKE": self.lake,
+            **({"REPRO_RAW": self.raw} if self.raw != self.lake else {}),
             "REPRO_CAPSULES": str(self.capsules),
             "REPRO_ENVS": str(self.envs),
             "MLFLOW_TRACKING_URI": self.mlflow_tracking_uri,
@@ -82,10 +86,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values = os.environ if environ is None else environ
     project = Path(values.get("REPRO_PROJECT") or Path(__file__).resolve().parents[1]).absolute()
     var = Path(values.get("REPRO_VAR") or project / "var").absolute()
+    lake = _as_uri(values.get("REPRO_LAKE") or str(var / "lake"))
     return Settings(
         project=project,
         var=var,
-        lake=_as_uri(values.get("REPRO_LAKE") or str(var / "lake")),
+        lake=lake,
+        raw=_as_uri(values.get("REPRO_RAW") or lake),
         capsules=Path(values.get("REPRO_CAPSULES") or var / "capsules").absolute(),
         mlflow_tracking_uri=values.get("MLFLOW_TRACKING_URI") or f"sqlite:///{var / 'mlflow' / 'mlflow.db'}",
         dagster_home=Path(values.get("DAGSTER_HOME") or var / "dagster").absolute(),

@@ -91,10 +91,17 @@ def chain_config(
     Raises:
         BadInput: A name or value that there isn't.
     """
+    return run_config_of(
+        read_parameters(assignments), force=force, environment=environment, cluster=cluster, record=record
+    )
+
+
+def run_config_of(
+    assets: Mapping[str, Mapping[str, Any]], *, force: bool, environment: str, cluster: str, record: bool
+) -> dict[str, Any]:
+    """As `chain_config`, from the configuration of every asset."""
     return {
-        "ops": {
-            asset: {"config": {**config, "force": force}} for asset, config in read_parameters(assignments).items()
-        },
+        "ops": {asset: {"config": {**config, "force": force}} for asset, config in assets.items()},
         "resources": {
             "conda_env": {"config": {"name": environment, "mode": "record" if record else "enforce"}},
             "spark_cluster": {"config": {"name": cluster}},
@@ -104,9 +111,20 @@ def chain_config(
 
 
 def run_chain(
-    chain: dg.JobDefinition, key: str, run_config: Mapping[str, Any], instance: dg.DagsterInstance
+    chain: dg.JobDefinition,
+    key: str,
+    run_config: Mapping[str, Any],
+    instance: dg.DagsterInstance,
+    selection: Sequence[str] | None = None,
 ) -> RunReport:
     """Execute the chain for one data version.
+
+    Args:
+        chain: The job.
+        key: Data version.
+        run_config: As `chain_config` gives it.
+        instance: Dagster's history.
+        selection: Assets to materialize; all by default.
 
     Raises:
         ReproError: What a stage refused.
@@ -115,7 +133,7 @@ def run_chain(
     """
     run_id, started = str(uuid.uuid4()), time.monotonic()
     try:
-        _execute(chain, key, run_config, instance, run_id, {})
+        _execute(chain, key, run_config, instance, run_id, {}, selection)
     except dg.DagsterError as error:
         report = read_report(instance, key, run_id, time.monotonic() - started)
         if report.unequal:
@@ -218,6 +236,7 @@ def _execute(
     instance: dg.DagsterInstance,
     run_id: str,
     tags: Mapping[str, str],
+    selection: Sequence[str] | None = None,
 ) -> None:
     try:
         chain.execute_in_process(
@@ -226,6 +245,7 @@ def _execute(
             run_config=dict(run_config),
             run_id=run_id,
             tags={**tags, **owner_tag()},
+            **({} if selection is None else {"asset_selection": [dg.AssetKey(asset) for asset in selection]}),
         )
     except BaseException:
         # An interrupt between creating the run and starting it leaves one that nobody would ever end.

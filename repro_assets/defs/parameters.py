@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -33,9 +33,26 @@ def read_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         BadInput: A spelling, asset, name or value that there isn't.
     """
+    return _by_asset(_parse(assignment) for assignment in assignments)
+
+
+def config_of(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Configuration of every asset from the parameters that a manifest names.
+
+    It is what made that result, whatever the defaults are by now.
+
+    Raises:
+        BadInput: An asset, name or value that there isn't.
+    """
+    unknown = sorted(set(parameters) - set(_CONFIGS))
+    if unknown:
+        raise BadInput("no such asset", stored=", ".join(unknown)[:80], expected=", ".join(_CONFIGS))
+    return _by_asset((asset, name, value) for asset, own in parameters.items() for name, value in own.items())
+
+
+def _by_asset(values: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
     given: dict[str, dict[str, Any]] = {asset: {} for asset in _CONFIGS}
-    for assignment in assignments:
-        asset, name, value = _parse(assignment)
+    for asset, name, value in values:
         target = given[asset]
         if name not in _CONFIGS[asset].model_fields:
             if asset != "model":
@@ -44,9 +61,9 @@ def read_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
                 )
             target = target.setdefault("hyperparameters", {})
         if name in target:
-            raise BadInput("a parameter is set twice", stored=assignment)
+            raise BadInput("a parameter is set twice", where=asset, stored=name)
         target[name] = value
-    return {asset: _checked(asset, values) for asset, values in given.items()}
+    return {asset: _checked(asset, own) for asset, own in given.items()}
 
 
 def _parse(assignment: str) -> tuple[str, str, Any]:

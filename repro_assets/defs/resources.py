@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr
 
 from repro_assets import settings as settings_module
 from repro_assets.defs.partitions import is_key
-from repro_assets.defs.stage import PROGRESS, Stages
+from repro_assets.defs.stage import Stages
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.canonical import digest
 from repro_assets.pins.capsule import CodePin
@@ -26,6 +26,7 @@ from repro_assets.resources import conda_env, source_tree
 from repro_assets.resources.conda_env import EnvironmentFile, EnvironmentReceipt
 from repro_assets.resources.key_lock import PATIENCE_SECONDS, hold_key
 from repro_assets.resources.lake import Lake
+from repro_assets.resources.progress import PROGRESS
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.spark_cluster import SparkClusterResource
 from repro_assets.resources.tracking import TrackerFactory

@@ -6,7 +6,6 @@ What a stage computes belongs to `steps`; how something is stored or logged belo
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -25,14 +24,12 @@ from repro_assets.pins.data_version import decode
 from repro_assets.pins.identity import Identity
 from repro_assets.pins.output import Output, Part, output_digest
 from repro_assets.resources.lake import Lake, new_attempt
+from repro_assets.resources.progress import PROGRESS
 from repro_assets.resources.raw_tables import RawTables
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-
-# The command line listens here; in a Dagster process nobody does.
-PROGRESS = logging.getLogger("repro_assets.progress")
 
 
 class Stages:

@@ -26,7 +26,8 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
     """The raw tables below one lake.
 
     Attributes:
-        lake: URI of the lake; empty for the one of the settings.
+        lake: URI of the lake; empty for the ones of the settings: raw tables may stand in another lake than the
+            outputs, and what is found out about them is kept with the outputs, so that reading leaves no trace.
     """
 
     lake: str = ""
@@ -35,7 +36,12 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
 
     @property
     def root(self) -> str:
-        """URI of the lake."""
+        """URI of the lake that the tables stand in."""
+        return self.lake or settings_module.load().raw
+
+    @property
+    def records(self) -> str:
+        """URI of the lake that keeps what was pinned and what the rows were found to be."""
         return self.lake or settings_module.load().lake
 
     def uri(self, table: str) -> str:
@@ -117,7 +123,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             NoSuchVersion, VersionExpired, TableReplaced, PinChanged: As `check`.
         """
         found = self.pin(table, version)
-        where = storage.join(self.root, "_pins", key, f"{table}.json")
+        where = storage.join(self.records, "_pins", key, f"{table}.json")
         if not storage.write_if_absent(where, canonical_json(asdict(found))):
             try:
                 first = CommitPin(**json.loads(storage.read_bytes(where)))
@@ -128,7 +134,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
 
     def keep(self, key: str) -> None:
         """Mark a data version as pinned by a person, so that nothing removes what it needs."""
-        storage.write_if_absent(storage.join(self.root, "_pins", key, "_kept.json"), canonical_json({"key": key}))
+        storage.write_if_absent(storage.join(self.records, "_pins", key, "_kept.json"), canonical_json({"key": key}))
 
     def read_verified(self, spark: SparkSession, pin: DataPin) -> DataFrame:
         """Read the rows of a pin after proving that they are the pinned ones, once per process.
@@ -188,7 +194,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
 
     def _memo(self, pin: CommitPin) -> str:
         name = digest({"table_id": pin.table_id, "version": pin.version, "commit_sha256": pin.commit_sha256})
-        return storage.join(self.root, "_fingerprints", f"{name}.json")
+        return storage.join(self.records, "_fingerprints", f"{name}.json")
 
     def _require_in_range(self, table: str, version: int) -> None:
         versions = self.versions(table)

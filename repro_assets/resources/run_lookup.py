@@ -32,7 +32,7 @@ def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.Da
     if _MLFLOW_ID.fullmatch(run):
         found = _by_id(client, run)
     elif _DAGSTER_ID.fullmatch(run):
-        found = _newest(client, experiment, "dagster_run_id", run) or _computed_by(client, run, instance)
+        found = _of_dagster_run(client, experiment, run) or _computed_by(client, run, instance)
     elif _DATA_VERSION.fullmatch(run):
         found = _newest(client, experiment, "repro.data_version", run, status="FINISHED")
     else:
@@ -56,8 +56,14 @@ def _by_id(client: MlflowClient, run_id: str) -> Run | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    parent = run.data.tags.get("mlflow.parentRunId")
-    return client.get_run(parent) if parent else run
+    return _meant(client, run)
+
+
+def _meant(client: MlflowClient, run: Run) -> Run:
+    """The run that holds the stages: of a nested one its parent, of a reproduction its original."""
+    tags = run.data.tags
+    above = tags.get("mlflow.parentRunId") or tags.get(REPRODUCES_TAG)
+    return client.get_run(above) if above else run
 
 
 def _newest(client: MlflowClient, experiment: str, tag: str, value: str, status: str | None = None) -> Run | None:
@@ -65,6 +71,11 @@ def _newest(client: MlflowClient, experiment: str, tag: str, value: str, status:
     runs = client.search_runs([experiment], filter_string=wanted, order_by=["attributes.start_time DESC"])
     originals = (run for run in runs if not {"mlflow.parentRunId", REPRODUCES_TAG} & set(run.data.tags))
     return next(originals, None)
+
+
+def _of_dagster_run(client: MlflowClient, experiment: str, run: str) -> Run | None:
+    found = client.search_runs([experiment], filter_string=f"tags.`dagster_run_id` = '{run}'")
+    return _meant(client, found[0]) if found else None
 
 
 def _computed_by(client: MlflowClient, dagster_run: str, instance: dg.DagsterInstance) -> Run | None:

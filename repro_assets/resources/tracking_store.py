@@ -54,8 +54,12 @@ def connect(uri: str) -> MlflowClient:
 
 
 def quiet_environment() -> None:
-    """Bind what MLflow reads when it is imported or first used: its patience, and that it reports to nobody."""
-    for name, value in {**MLFLOW_PATIENCE, "MLFLOW_DISABLE_TELEMETRY": "true"}.items():
+    """Bind what MLflow reads when it is imported or first used: its patience, and that it reports to nobody.
+
+    Nor does it draw a bar for each small document that is read back.
+    """
+    bound = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    for name, value in {**MLFLOW_PATIENCE, **bound}.items():
         os.environ.setdefault(name, value)
 
 

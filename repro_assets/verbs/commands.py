@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.resources.dagster_home import open_instance
+from repro_assets.resources.progress import show_progress
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.verbs import printing
 
@@ -160,6 +160,20 @@ def show(run: str, json: bool) -> None:
         printing.shown(document)
 
 
+def reproduce(run: str, strict: bool, keep: bool, json: bool) -> None:
+    """`repro reproduce`."""
+    from repro_assets.verbs import reproduce as verb
+    from repro_assets.verbs import verdict_printing
+
+    here = settings_module.load()
+    answer = verb.reproduce(run, _tidy_instance(here), say, keep=keep)
+    if json:
+        printing.document(answer.as_document())
+    else:
+        verdict_printing.verdict(answer)
+    verb.require_passing(answer, strict=strict)
+
+
 def sql(query: str, limit: int, json: bool, csv: bool) -> None:
     """`repro sql`."""
     from repro_assets.verbs import sql as verb
@@ -197,16 +211,6 @@ def _tidy_instance(here: settings_module.Settings) -> dg.DagsterInstance:
     for line in reap(instance, here):
         say(line)
     return instance
-
-
-def show_progress() -> None:
-    """Print the stages' progress as it comes."""
-    logger = logging.getLogger("repro_assets.progress")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.handlers = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
 
 
 def _opener(here: settings_module.Settings) -> Callable[[], SparkSession]:

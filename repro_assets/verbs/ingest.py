@@ -138,7 +138,7 @@ def _ingest(
     skip_refused: bool = False,
 ) -> IngestResult:
     with _lock(feed.table, settings, report):
-        store = DeltaStore(feed, raw_table_uri(settings.lake, feed.table), open_spark)
+        store = DeltaStore(feed, raw_table_uri(settings.raw, feed.table), open_spark)
         intake = Intake(feed, store, report, skip_refused)
         result = IngestResult(feed.table, intake.records)
         try:

@@ -16,7 +16,7 @@ from repro_assets.settings import Settings
 from repro_assets.verbs.backfill import BackfillReport
 from repro_assets.verbs.versions import VersionRow
 
-_SHORT = 12
+SHORT = 12
 _UNBOUNDED = 240
 
 
@@ -53,7 +53,7 @@ def backfill(report: BackfillReport) -> None:
         table.add_row(
             run.key, run.state, f"{run.seconds:.1f}", auc, run.mlflow_run_id or "-", run.dagster_run_id or "-"
         )
-    _print(table)
+    print_table(table)
     for run in report.bad:
         sys.stderr.write(f"{run.key}: {run.reason or 'computed again, it came out different'}\n")
 
@@ -67,7 +67,7 @@ def versions(rows: Sequence[VersionRow]) -> None:
     for row in rows:
         newest = max((str(entry["timestamp"]) for entry in row.tables.values() if entry["timestamp"]), default="-")
         table.add_row(row.key, newest, row.state, str(len(row.runs)))
-    _print(table)
+    print_table(table)
 
 
 def runs(reports: Sequence[RunReport], settings: Settings) -> None:
@@ -76,8 +76,8 @@ def runs(reports: Sequence[RunReport], settings: Settings) -> None:
         table = Table("asset", "state", "rows", "identity", "output digest", box=None)
         for name, asset in report.assets.items():
             rows = " + ".join(f"{count:,}" for count in (asset["rows"] or {}).values()) or "-"
-            table.add_row(name, asset["state"], rows, asset["identity"][:_SHORT], asset["output_digest"][:_SHORT])
-        _print(table)
+            table.add_row(name, asset["state"], rows, asset["identity"][:SHORT], asset["output_digest"][:SHORT])
+        print_table(table)
         numbers = ("roc_auc", "average_precision", "log_loss", "brier_score")
         metrics = "  ".join(f"{name} {report.metrics[name]:.4f}" for name in numbers if name in report.metrics)
         sys.stderr.write(f"{metrics}\nMLflow run {report.mlflow_run_id}  Dagster run {report.dagster_run_id}\n")
@@ -92,9 +92,9 @@ def demo(reports: Sequence[RunReport], settings: Settings) -> None:
     for report in reports:
         raw = [report.assets[name] for name in EXPERIMENT.table_names]
         rows = " + ".join(f"{sum(asset['rows'].values()):,}" for asset in raw)
-        prints = " ".join(asset["output_digest"][:_SHORT] for asset in raw)
+        prints = " ".join(asset["output_digest"][:SHORT] for asset in raw)
         table.add_row(report.key, rows, prints, f"{report.metrics['roc_auc']:.4f}", report.mlflow_run_id)
-    _print(table)
+    print_table(table)
     sys.stderr.write(f"{reports[-1].answer}\n")
     sys.stderr.write(
         f"Look next: `repro show {reports[-1].key}` for everything that made it, `repro ui` for the pages.\n"
@@ -110,9 +110,9 @@ def shown(content: Mapping[str, Any]) -> None:
     for name in manifest["order"]:
         stage = manifest["stages"][name]
         table.add_row(
-            name, stage["state"], stage["identity"][:_SHORT], stage["output_digest"][:_SHORT], stage["mlflow_run_id"]
+            name, stage["state"], stage["identity"][:SHORT], stage["output_digest"][:SHORT], stage["mlflow_run_id"]
         )
-    _print(table)
+    print_table(table)
     _pins(stages[manifest["order"][-1]], content["patch"])
 
 
@@ -137,10 +137,11 @@ def _pins(stage: Mapping[str, Any], patch: str | None) -> None:
     table.add_row("parameters", json.dumps(stage["parameters"], sort_keys=True))
     table.add_row("metrics", json.dumps(stage["metrics"], sort_keys=True))
     table.add_row("caveat", stage["caveat"])
-    _print(table)
+    print_table(table)
 
 
-def _print(table: Table) -> None:
+def print_table(table: Table) -> None:
+    """Print a table for people."""
     # Digests and keys are for copying: never cut, whatever the terminal's width.
     for column in table.columns:
         column.overflow = "fold"

@@ -1,0 +1,156 @@
+"""The job `reproduce`: runs a past result again and says whether it came out the same.
+
+It works from the launchpad as from the command line: `run` is an MLflow run id, a Dagster run id, or a data version.
+The op succeeds whatever the verdict is: the verdict is its answer, and the asset check `reproduces` shows it on the
+original's partition.
+https://docs.dagster.io/guides/build/jobs
+"""
+
+# No `from __future__ import annotations`: Dagster reads the annotation of an op's `config` as it is.
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from repro_assets.defs.checks import JUDGED_DIGEST, REPRODUCES, VERDICT
+from repro_assets.defs.page_links import mlflow_link
+from repro_assets.defs.run_pins import OWNER_TAG
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.verdict import Verdict
+from repro_assets.resources.preflight import obstacles
+from repro_assets.resources.process_owner import current_owner
+from repro_assets.resources.reproducing import Reproduction, Way
+from repro_assets.settings import load as load_settings
+
+REPRODUCE = "reproduce"
+OP = "run_again"
+_CHECKED = "predictions"
+_SHORT = 12
+
+Told = Callable[[Verdict, str], None]
+
+
+class ReproduceConfig(dg.Config):
+    """Which result, and how."""
+
+    run: str = Field(description="MLflow run id, Dagster run id, or a data version for its newest run.")
+    keep: bool = Field(default=False, description="Leave the workspace below var/reproductions, to look at.")
+
+
+def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None = None) -> dg.JobDefinition:
+    """Build the job.
+
+    Args:
+        told: Hears the verdict and the MLflow run that holds it.
+        report: Hears a line per step, beside Dagster's event log.
+    """
+
+    @dg.op(name=OP, description="Runs the capsule of a past run in isolation, compares, and gives the verdict.")
+    def run_again(context: dg.OpExecutionContext, config: ReproduceConfig) -> None:
+        context.instance.add_run_tags(context.run.run_id, {OWNER_TAG: json.dumps(current_owner())})
+
+        def say(line: str) -> None:
+            context.log.info(line)
+            if report is not None:
+                report(line)
+
+        found, run_id = _reproduce(context, config, say)
+        say(f"{found.verdict.word}: {found.verdict.run}")
+        _log_check(context, found, run_id)
+        context.add_output_metadata(_metadata(found.verdict, run_id))
+        if told is not None:
+            told(found.verdict, run_id)
+
+    @dg.job(
+        name=REPRODUCE,
+        executor_def=dg.in_process_executor,
+        description=(
+            "Runs a past result again, with its own code and environment, on the rows it had, and judges it: IDENTICAL, "
+            "EQUIVALENT, DIVERGED or BLOCKED. In the launchpad, `run` is what to reproduce."
+        ),
+    )
+    def reproduce() -> None:
+        run_again()
+
+    return reproduce
+
+
+def _reproduce(
+    context: dg.OpExecutionContext, config: ReproduceConfig, say: Callable[[str], None]
+) -> tuple[Reproduction, str]:
+    from repro_assets.resources.reproducing import reproduce
+    from repro_assets.resources.run_lookup import find_parent
+    from repro_assets.resources.tracking_store import connect, initialise, speaking_of
+    from repro_assets.resources.tracking_verdicts import log_verdict
+
+    here = load_settings()
+    experiment = initialise(here, EXPERIMENT.name)
+    client = connect(here.mlflow_tracking_uri)
+    with speaking_of(here.mlflow_tracking_uri):
+        parent = find_parent(client, experiment, config.run, context.instance)
+    found = reproduce(client, parent, Way(here, say, lambda record: obstacles(record, client, here), keep=config.keep))
+    run_id = log_verdict(client, parent, found.verdict, found.result, dagster_run_id=context.run.run_id)
+    return found, run_id
+
+
+def _log_check(context: dg.OpExecutionContext, found: Reproduction, run_id: str) -> None:
+    """Show the verdict on the original's partition; one about a swapped component says nothing about the original."""
+    record, verdict = found.record, found.verdict
+    if record is None or _CHECKED not in record.stages or verdict.swapped:
+        return
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(_CHECKED),
+        check_name=REPRODUCES,
+        passed=verdict.passes,
+        severity=dg.AssetCheckSeverity.ERROR,
+        blocking=False,
+        partition=record.data_version,
+        description=in_a_line(verdict),
+        metadata=_check_metadata(record, verdict, run_id),
+    )
+    context.log_event(evaluation)  # type: ignore[arg-type] # Dagster takes it at run time; its annotation lags behind
+
+
+def _check_metadata(record: RunRecord, verdict: Verdict, run_id: str) -> dict[str, Any]:
+    return {
+        VERDICT: verdict.word,
+        JUDGED_DIGEST: record.stages[_CHECKED].output_digest,
+        "run": verdict.run,
+        "reproduction_run": run_id,
+        "mlflow": mlflow_link(load_settings(), run_id),
+        **({"first_difference": verdict.first_difference} if verdict.word == "DIVERGED" else {}),
+        **({"reasons": "\n".join(verdict.reasons)} if verdict.reasons else {}),
+    }
+
+
+def in_a_line(verdict: Verdict) -> str:
+    """A verdict as a sentence."""
+    if verdict.word == "IDENTICAL":
+        return f"IDENTICAL: all {len(verdict.stages)} outputs came out with the same digests"
+    if verdict.word == "EQUIVALENT":
+        return f"EQUIVALENT: largest difference {verdict.largest_difference or 0.0:.3g}, within the tolerance"
+    if verdict.word == "DIVERGED":
+        return f"DIVERGED: {verdict.first_difference} is the first stage that differs"
+    return f"BLOCKED: {'; '.join(verdict.reasons)}"
+
+
+def _metadata(verdict: Verdict, run_id: str) -> dict[str, Any]:
+    rows = [
+        f"| {stage.asset} | {'equal' if stage.equal else 'not reached' if stage.found is None else '**differs**'} "
+        f"| `{stage.expected[:_SHORT]}` | `{(stage.found or '-')[:_SHORT]}` |"
+        for stage in verdict.stages
+    ]
+    table = "\n".join(["| stage | | expected | found |", "| --- | --- | --- | --- |", *rows])
+    return {
+        "verdict": verdict.word,
+        "said": in_a_line(verdict),
+        "run": verdict.run,
+        "reproduction_run": run_id,
+        "mlflow": mlflow_link(load_settings(), run_id),
+        "stages": dg.MetadataValue.md(table),
+        "document": dg.MetadataValue.json(verdict.as_document()),
+    }

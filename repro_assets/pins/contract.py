@@ -1,0 +1,138 @@
+"""What the current code and an old capsule say to each other: a request in, a result out, both JSON with a schema.
+
+The schema's number changes only with the meaning of a field, and then the current code writes the form that the
+capsule knows: a capsule never changes any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from repro_assets.errors import BadInput, DataDamaged
+from repro_assets.pins.run_record import RunRecord, StageRecord, stage_record
+
+REQUEST = "repro-contract-request/1"
+RESULT = "repro-contract-result/1"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a capsule did not come to its end.
+
+    Attributes:
+        kind: Name of the error's class.
+        message: Its line.
+        exit_code: What `repro` would have returned.
+    """
+
+    kind: str
+    message: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a capsule is asked to do: compute these stages of one data version, from raw rows, with these parameters.
+
+    Attributes:
+        data_version: Key of the partition.
+        stages: Assets to compute, upstream first.
+        parameters: By asset, as its manifest has them.
+        environment: Name of the lock.
+        record: Whether mismatches of the environment are written down instead of refused.
+        cluster: Name of the cluster file.
+    """
+
+    data_version: str
+    stages: tuple[str, ...]
+    parameters: Mapping[str, Mapping[str, Any]]
+    environment: str
+    record: bool
+    cluster: str
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Request:
+        """Ask for a past run as it was."""
+        return cls(
+            data_version=record.data_version,
+            stages=tuple(record.stages),
+            parameters=record.parameters,
+            environment=str(record.environment["declared"]["name"]),
+            record=not record.enforced,
+            cluster=str(record.compute["declared"]["name"]),
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        """The request as JSON values."""
+        return {"schema": REQUEST, **asdict(self), "stages": list(self.stages)}
+
+    @classmethod
+    def from_document(cls, document: Any, where: str) -> Request:
+        """Inverse of `as_document`.
+
+        Raises:
+            BadInput: It is no request that this code knows.
+        """
+        if not isinstance(document, Mapping) or document.get("schema") != REQUEST:
+            found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
+            raise BadInput("not a request that this code knows", where=where, stored=found, expected=REQUEST)
+        values = {name: value for name, value in document.items() if name != "schema"}
+        if set(values) != set(cls.__dataclass_fields__):
+            raise BadInput(
+                "a request has other fields",
+                where=where,
+                stored=sorted(values),
+                expected=sorted(cls.__dataclass_fields__),
+            )
+        return cls(**{**values, "stages": tuple(values["stages"])})
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a request.
+
+    Attributes:
+        stages: Manifest of every stage that was computed, upstream first.
+        capsule: Digest of the source tree that really ran.
+        seconds: Wall clock time.
+        failure: Why not all stages are there; None where they are.
+    """
+
+    stages: Mapping[str, StageRecord] = field(default_factory=dict)
+    capsule: str | None = None
+    seconds: float = 0.0
+    failure: Failure | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return {
+            "schema": RESULT,
+            "stages": [
+                {"asset": stage.asset, "mlflow_run_id": stage.mlflow_run_id, "manifest": dict(stage.manifest)}
+                for stage in self.stages.values()
+            ],
+            "capsule": self.capsule,
+            "seconds": self.seconds,
+            "failure": asdict(self.failure) if self.failure else None,
+        }
+
+    @classmethod
+    def from_document(cls, document: Any, where: str) -> Result:
+        """Inverse of `as_document`.
+
+        Raises:
+            DataDamaged: It is no result that this code knows.
+        """
+        if not isinstance(document, Mapping) or document.get("schema") != RESULT:
+            found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
+            raise DataDamaged("a capsule answered in another form", where=where, stored=found, expected=RESULT)
+        try:
+            stages = [
+                stage_record(stage["asset"], stage["mlflow_run_id"], stage["manifest"]) for stage in document["stages"]
+            ]
+            failure = Failure(**document["failure"]) if document["failure"] else None
+            return cls({stage.asset: stage for stage in stages}, document["capsule"], document["seconds"], failure)
+        except (KeyError, TypeError) as error:
+            raise DataDamaged("a capsule's answer lacks a field", where=where, stored=str(error)) from error

@@ -1,0 +1,94 @@
+"""The outputs of a past run as they are stored today: whole, gone, or not what was recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repro_assets.errors import DataDamaged, ReproError
+from repro_assets.pins.output import Output
+from repro_assets.pins.run_record import RunRecord, StageRecord
+from repro_assets.resources.lake import Lake
+from repro_assets.resources.tracking_store import speaking_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_MODEL_SHA256_TAG = "repro.model_sha256"
+
+
+def stored_output(stage: StageRecord, data_version: str, lake: Lake) -> Output | None:
+    """The output that a manifest speaks of; None where it is gone, or another result stands in its place.
+
+    Raises:
+        DataDamaged: Its marker can't be read.
+    """
+    output = lake.find(stage.asset, data_version, stage.identity)
+    return output if output is not None and output.digest == stage.output_digest else None
+
+
+def damaged_outputs(record: RunRecord, lake: Lake, client: MlflowClient) -> list[DataDamaged]:
+    """Everything stored of a run that is not what was recorded, in the lake and in MLflow; reads every file.
+
+    What is gone is not damaged: the digests in the manifests are enough to compare with.
+    """
+    found: list[DataDamaged] = []
+    for stage in record.stages.values():
+        try:
+            output = stored_output(stage, record.data_version, lake)
+            if output is not None:
+                _require_parts(stage, output, lake)
+                lake.verify(output)
+            _verify_models(stage, client)
+        except DataDamaged as damage:
+            found.append(damage)
+    return found
+
+
+def _require_parts(stage: StageRecord, output: Output, lake: Lake) -> None:
+    parts = {part.name: part.digest for part in output.parts}
+    if parts != stage.parts:
+        raise DataDamaged(
+            f"the marker of {stage.asset} names other parts than its manifest",
+            where=lake.folder(output.asset, output.data_version, output.identity),
+            stored=str(parts)[:200],
+            expected=str(stage.parts)[:200],
+        )
+
+
+def _verify_models(stage: StageRecord, client: MlflowClient) -> None:
+    """The registered models of a stage, file by file."""
+    with speaking_of(client.tracking_uri):
+        for version in client.search_model_versions(f"run_id = '{stage.mlflow_run_id}'"):
+            expected = version.tags.get(_MODEL_SHA256_TAG)
+            if expected is not None:
+                _verify_model(client, f"{version.name} version {version.version}", version.source or "", expected)
+
+
+def _verify_model(client: MlflowClient, where: str, source: str, expected: str) -> None:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    from repro_assets.resources.tracking_store import process_default
+
+    with tempfile.TemporaryDirectory() as folder, process_default(client.tracking_uri):
+        try:
+            files = Path(download_artifacts(source, dst_path=folder)).rglob("*.skops")
+            found = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        except (MlflowException, OSError):
+            return  # gone, which the lake's copy makes up for
+    if found and expected not in found:
+        raise DataDamaged(
+            "a model file in MLflow is not the one that was logged",
+            where=where,
+            stored=", ".join(sorted(found)),
+            expected=expected,
+            fix="Restore it from a copy of the store",
+        )
+
+
+def said(trouble: ReproError) -> str:
+    """A reason as verdicts and preflights give it: the error's kind, then its line."""
+    return f"{type(trouble).__name__}: {trouble}"
