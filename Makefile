@@ -37,11 +37,11 @@ format: setup ## rewrite the sources as `check` wants them
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-lock: setup ## resolve pyproject.toml into envs/dev.lock (web, tests) below envs/conda/ml-v1.lock (what computes)
+lock: setup ## resolve pyproject.toml into envs/dev.lock (web, tests) around envs/conda/ml-v1.lock (what computes)
 	scripts/lock.sh
 
-lock-env: setup ## a new environment beside ml-v1: NAME=ml-v3 SET='PACKAGE==VERSION …', resolved and registered
-	@test -n "$(NAME)" && test -n "$(SET)" || { echo "make lock-env NAME=ml-v3 SET='PACKAGE==VERSION …'" >&2; exit 2; }
+lock-env: setup ## a new environment: NAME=ml-v3 [SET='PACKAGE==VERSION …'], resolved and registered
+	@test -n "$(NAME)" || { echo "make lock-env NAME=ml-v3 [SET='PACKAGE==VERSION …']" >&2; exit 2; }
 	scripts/lock.sh $(NAME) $(SET)
 	.venv/bin/python -m scripts.envs_digest
 

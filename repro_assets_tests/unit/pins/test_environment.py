@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,15 @@ from repro_assets.pins.environment import (
     applicable,
     compare,
     extra,
+    marker_values,
     parse_lock,
 )
+from repro_assets.settings import DEFAULT_ENVIRONMENT
 
 PROJECT = Path(__file__).parents[3]
-ML_LOCK = PROJECT / "envs/conda/ml-v1.lock"
+ML_LOCK = PROJECT / f"envs/conda/{DEFAULT_ENVIRONMENT}.lock"
+FIRST_LOCK = PROJECT / "envs/conda/ml-v1.lock"
+SECOND_LOCK = PROJECT / "envs/conda/ml-v2.lock"
 DEV_LOCK = PROJECT / "envs/dev.lock"
 
 ONE = "a" * 64
@@ -136,6 +141,50 @@ def test_lock_python_and_java_are_in_the_digest(change):
 @pytest.mark.parametrize("change", [{"name": "ml-v9"}, {"yaml_sha256": TWO}], ids=str)
 def test_name_and_conda_file_are_not_in_the_digest(change):
     assert EnvironmentPin(**{**PIN, **change}).digest == EnvironmentPin(**PIN).digest
+
+
+def test_a_pin_is_read_from_what_a_manifest_declares():
+    pin = EnvironmentPin(**PIN)
+
+    assert EnvironmentPin.from_document(asdict(pin)) == pin
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"digest": TWO}, {"lock_sha256": TWO}, {"java_major": "17"}, {"java_major": True}, {"name": None}],
+    ids=str,
+)
+def test_a_damaged_pin_of_a_manifest_is_refused(change):
+    with pytest.raises(BadInput, match="environment pin"):
+        EnvironmentPin.from_document({**asdict(EnvironmentPin(**PIN)), **change})
+
+
+def test_entries_are_chosen_for_another_interpreter_by_its_version():
+    packages = [
+        locked("alpha", "1.0", 'python_full_version < "3.12"'),
+        locked("beta", "1.0", 'python_version == "3.12"'),
+    ]
+
+    assert list(applicable(packages, marker_values("3.11.9"))) == ["alpha"]
+    assert list(applicable(packages, marker_values("3.12.1"))) == ["beta"]
+
+
+def test_the_second_lock_moves_scikit_learn_by_a_minor_version_and_nothing_that_does_not_have_to():
+    first, second = (
+        {(one.name, one.marker): one.version for one in parse_lock(path.read_text())}
+        for path in (FIRST_LOCK, SECOND_LOCK)
+    )
+    differing = {name: (first.get((name, marker)), second.get((name, marker))) for name, marker in first | second}
+    differing = {name: versions for name, versions in differing.items() if versions[0] != versions[1]}
+
+    # narwhals is needed by scikit-learn from 1.9 on, and by nothing else in the lock.
+    assert differing == {"scikit-learn": ("1.9.1", "1.8.0"), "narwhals": ("2.29.0", None)}
+
+
+def test_files_of_packages_that_both_locks_have_are_the_same():
+    first, second = (set(parse_lock(path.read_text())) for path in (FIRST_LOCK, SECOND_LOCK))
+
+    assert {one.name for one in second - first} == {"scikit-learn"}
 
 
 def test_every_direct_dependency_stands_in_the_lock_with_the_pinned_version():

@@ -1,0 +1,101 @@
+"""The committed environments, for real: resolved, made, and able to run this project's sources. Downloads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repro_assets import settings
+from repro_assets.pins.environment import parse_lock
+from repro_assets.resources.uv_tool import find_uv
+
+PROJECT = Path(__file__).parents[2]
+# As a reproduction has it: the environment's interpreter alone, the sources first on its path.
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import repro_assets, sklearn
+for module in pkgutil.walk_packages(repro_assets.__path__, "repro_assets."):
+    importlib.import_module(module.name)
+print(sklearn.__version__)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _uv() -> None:
+    if find_uv(PROJECT) is None:
+        pytest.skip("uv is neither on PATH nor in .tools: `make setup` installs it")
+
+
+def lock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    uv = find_uv(PROJECT)
+    assert uv is not None
+    path = f"{uv.parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(folder / "scripts/lock.sh"), *arguments]
+    return subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """What locks are resolved from, without the second environment."""
+    for folder in ("envs", "scripts"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
+    (tmp_path / "repro_assets").mkdir()
+    for name in ("pyproject.toml", "README.md", "repro_assets/settings.py"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    for path in (tmp_path / "envs/conda").glob("ml-v2.*"):
+        path.unlink()
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_second_environment_is_what_the_committed_command_resolves(tree) -> None:
+    done = lock(tree, "ml-v2", "scikit-learn==1.8.0")
+
+    assert done.returncode == 0, done.stderr
+    found, committed = (parse_lock((root / "envs/conda/ml-v2.lock").read_text()) for root in (tree, PROJECT))
+    # Not the hashes: a publisher may add a file for another platform to a version.
+    assert [(one.name, one.version, one.marker) for one in found] == [
+        (one.name, one.version, one.marker) for one in committed
+    ]
+    assert (tree / "envs/conda/ml-v2.yaml").read_text() == (PROJECT / "envs/conda/ml-v2.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("ml-v1", "give a new name"), ("../ml-v3", "a name is of"), ("Ml", "a name is of")],
+    ids=["there already", "a path", "capitals"],
+)
+def test_a_lock_is_never_resolved_under_a_name_that_is_taken_or_none(tree, name, reason) -> None:
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+
+    done = lock(tree, name, "scikit-learn==1.8.0")
+
+    assert (done.returncode, reason in done.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_the_second_environment_can_be_made_checked_and_imports_every_module_of_this_project() -> None:
+    # In the project's own `var`, so that it is made once and not by every call of the tests.
+    environ = {**os.environ, "REPRO_VAR": str(settings.load({}).var)}
+
+    def env(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "repro_assets.cli", "env", *arguments]
+        return subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True, check=False)
+
+    made = env("make", "ml-v2")
+    assert made.returncode == 0, made.stderr
+    checked = env("check", "ml-v2")
+    assert (checked.returncode, "as its lock says" in checked.stderr) == (0, True), checked.stderr
+
+    python = made.stderr.splitlines()[-1].rsplit(", ", 1)[1]
+    done = subprocess.run(
+        [python, "-I", "-c", IMPORT_ALL, str(PROJECT)], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "1.8.0\n"), done.stderr
