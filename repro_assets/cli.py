@@ -33,6 +33,12 @@ ingest_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Published files into a raw table, one Delta commit each."
 )
 app.add_typer(ingest_app, name="ingest")
+env_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Environments of envs/conda: list them, make them from their locks.",
+)
+app.add_typer(env_app, name="env")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Data version; `repro versions` lists them.")]
@@ -42,10 +48,16 @@ Assignments = Annotated[
     typer.Option("--set", metavar="ASSET.NAME=VALUE", help="A parameter, e.g. model.family=random_forest; repeatable."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Recompute what is there, and compare.")]
-Environment = Annotated[str, typer.Option(help="A lock of envs/conda, without its suffix.")]
+Environment = Annotated[
+    str, typer.Option(help="A lock of envs/conda, without its suffix; carried out in it (`repro env make`).")
+]
 Cluster = Annotated[str, typer.Option(help="A file of envs/clusters, without its suffix.")]
 Record = Annotated[
     bool, typer.Option("--record", help="Write an environment's mismatches down instead of refusing them; no reuse.")
+]
+EnvironmentName = Annotated[str, typer.Argument(metavar="NAME", help="An environment; `repro env list` lists them.")]
+PythonMinor = Annotated[
+    str | None, typer.Option("--python", metavar="MINOR", help="For another Python than the running one, e.g. 3.12.")
 ]
 Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Published files, oldest first.")]
 
@@ -73,6 +85,30 @@ def ingest_job_changes(files: Files = None, json: Json = False) -> None:
     from repro_assets.verbs.commands import ingest
 
     ingest("job_changes", files or [], None, None, None, False, json)
+
+
+@env_app.command("list")
+def env_list(json: Json = False) -> None:
+    """List the environments: digest, whether it is the running one, whether and where it is made, packages."""
+    from repro_assets.verbs.commands import env_list as act
+
+    act(json)
+
+
+@env_app.command("make")
+def env_make(name: EnvironmentName, python: PythonMinor = None, json: Json = False) -> None:
+    """Make an environment from its lock, by uv, with hashes required; what is made is left as it is."""
+    from repro_assets.verbs.commands import env_make as act
+
+    act(name, python, json)
+
+
+@env_app.command("check")
+def env_check(name: EnvironmentName, python: PythonMinor = None, json: Json = False) -> None:
+    """Compare a made environment with its lock: packages missing, of another version, changed on disk."""
+    from repro_assets.verbs.commands import env_check as act
+
+    act(name, python, json)
 
 
 @app.command()

@@ -101,6 +101,7 @@ def run(
 
     here = settings_module.load()
     wanted = verb.plan(key, assignments, force=force, environment=environment, cluster=cluster, record=record)
+    _in_environment(environment, record)
     raw_tables = RawTables()
     verb.require_readable(key, raw_tables)
     instance = _tidy_instance(here)
@@ -129,6 +130,7 @@ def backfill(
     from repro_assets.verbs.backfill_progress import shown
 
     wanted = verb.plan(keys, every, assignments, force=force, environment=environment, cluster=cluster, record=record)
+    _in_environment(environment, record)
     instance = _tidy_instance(settings_module.load())
     verb.register_keys(wanted.keys, RawTables(), instance)
     with shown() as observer:
@@ -201,6 +203,48 @@ def demo(covid: Path | None, jobs: Sequence[Path], json: bool) -> None:
         printing.document(printing.run_document(reports))
     else:
         printing.demo(reports, here)
+
+
+def env_list(json: bool) -> None:
+    """`repro env list`."""
+    from repro_assets.verbs import environments as verb
+
+    rows = verb.list_environments(settings_module.load())
+    if json:
+        printing.document({"schema": "repro-env-list/1", "environments": [asdict(row) for row in rows]})
+    else:
+        printing.environments(rows)
+
+
+def env_make(name: str, python: str | None, json: bool) -> None:
+    """`repro env make`."""
+    from repro_assets.verbs import environments as verb
+
+    made, is_new = verb.make_environment(name, python, settings_module.load(), say)
+    if json:
+        printing.document(printing.made_document(made, is_new))
+    else:
+        say(f"{name}: {'made' if is_new else 'was made before'}, {made.packages} packages, {made.python}")
+
+
+def env_check(name: str, python: str | None, json: bool) -> None:
+    """`repro env check`."""
+    from repro_assets.verbs import environments as verb
+
+    checked = verb.check_environments(name, python, settings_module.load())
+    if json:
+        printing.document(printing.checked_document(name, checked))
+    else:
+        printing.checked(checked)
+    verb.require_whole(checked)
+
+
+def _in_environment(name: str, record: bool) -> None:
+    """Go on in an environment of that name, where it is made and not the running one; `--record` means this one."""
+    from repro_assets.verbs.other_environment import go_on_in
+
+    if not record:
+        go_on_in(name, sys.argv[1:], settings_module.load(), say)
 
 
 def _tidy_instance(here: settings_module.Settings) -> dg.DagsterInstance:

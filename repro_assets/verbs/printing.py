@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -12,8 +13,10 @@ from rich.table import Table
 
 from repro_assets.defs.chain_run import RunReport
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.built_environments import MadeEnvironment
 from repro_assets.settings import Settings
 from repro_assets.verbs.backfill import BackfillReport
+from repro_assets.verbs.environments import CheckedEnvironment, EnvironmentRow
 from repro_assets.verbs.versions import VersionRow
 
 SHORT = 12
@@ -100,6 +103,48 @@ def demo(reports: Sequence[RunReport], settings: Settings) -> None:
         f"Look next: `repro show {reports[-1].key}` for everything that made it, `repro ui` for the pages.\n"
     )
     sys.stderr.write(f"Outputs are below {settings.lake}.\n")
+
+
+def made_document(made: MadeEnvironment, is_new: bool) -> dict[str, Any]:
+    """The `env make` document."""
+    return {"schema": "repro-env-make/1", "state": "made" if is_new else "was made before", **_made(made)}
+
+
+def checked_document(name: str, checked_: Sequence[CheckedEnvironment]) -> dict[str, Any]:
+    """The `env check` document."""
+    entries = [{**_made(one.made), "mismatches": [asdict(found) for found in one.mismatches]} for one in checked_]
+    return {"schema": "repro-env-check/1", "name": name, "environments": entries}
+
+
+def environments(rows: Sequence[EnvironmentRow]) -> None:
+    """A line per environment."""
+    table = Table("environment", "Python", "Java", "packages", "digest", "running", "made in", box=None)
+    for row in rows:
+        name = row.name if row.committed else f"{row.name} (not in envs/)"
+        where = row.where or f"- (`repro env make {row.name}`)"
+        running = "yes" if row.running else "-"
+        table.add_row(name, row.python, str(row.java), str(row.packages), row.digest[:_SHORT], running, where)
+    _print(table)
+
+
+def checked(environments_: Sequence[CheckedEnvironment]) -> None:
+    """A line per made environment and one per mismatch."""
+    for one in environments_:
+        state = f"{len(one.mismatches)} mismatches" if one.mismatches else "as its lock says"
+        sys.stderr.write(f"{one.made.pin.name}, {one.made.packages} packages, {one.made.home}: {state}\n")
+        for found in one.mismatches:
+            sys.stderr.write(f"  {found}. {found.fix}\n")
+
+
+def _made(made: MadeEnvironment) -> dict[str, Any]:
+    return {
+        "name": made.pin.name,
+        "digest": made.pin.digest,
+        "lock_sha256": made.pin.lock_sha256,
+        "where": str(made.home),
+        "python": str(made.python),
+        "packages": made.packages,
+    }
 
 
 def shown(content: Mapping[str, Any]) -> None:

@@ -29,6 +29,10 @@ COMMANDS = [
     ["sql"],
     ["demo"],
     ["ui"],
+    ["env"],
+    ["env", "list"],
+    ["env", "make"],
+    ["env", "check"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 
@@ -83,7 +87,7 @@ def test_the_help_lists_every_command_with_a_sentence() -> None:
 def test_no_command_is_missing_above() -> None:
     named = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
 
-    assert named == {command[0] for command in COMMANDS if command[0] != "ingest"}
+    assert named == {command[0] for command in COMMANDS if command[0] not in ("ingest", "env")}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,8 @@ def test_no_command_is_missing_above() -> None:
         pytest.param(["run"], id="no key"),
         pytest.param(["run", NEVER_MADE, "--set"], id="an option without its value"),
         pytest.param(["show"], id="no run"),
+        pytest.param(["env"], id="no verb of environments"),
+        pytest.param(["env", "make"], id="no environment"),
         pytest.param(["ui", "--dagster-port", "many"], id="a port that is no number"),
     ],
 )
@@ -124,6 +130,8 @@ REFUSED = {
     "a table version that is none": (["pin", "other@1"], "not a table version"),
     "a time that is none": (["pin", "--as-of", "yesterday"], "not a time"),
     "two times": (["pin", "--as-of", "2020-06-12", "--published-as-of", "2020-06-12"], "only one of the three"),
+    "an environment to make that there isn't": (["env", "make", "x"], "one of ml-v1, ml-v2"),
+    "an environment to check that there isn't": (["env", "check", "x"], "one of ml-v1, ml-v2"),
     "a run that is none": (["show", "'; DROP"], "no such run"),
     "half of the demo's files": (["demo", "--covid", "."], "--covid DIR_OR_GIT --jobs"),
     "one port twice": (["ui", "--dagster-port", "5000"], "same port"),
