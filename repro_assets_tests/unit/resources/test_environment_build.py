@@ -158,7 +158,8 @@ def test_content_that_is_not_what_the_pin_names_makes_nothing(wheels, state, cha
     assert "not what its pin names" in asked(other, state).reasons[0]
 
 
-def test_a_package_with_another_hash_is_refused_by_its_name(wheels, state) -> None:
+def test_a_package_with_another_hash_is_refused_by_its_name_whatever_uv_was_told(wheels, state, monkeypatch) -> None:
+    monkeypatch.setenv("UV_NO_VERIFY_HASHES", "1")
     lock = wheels.add("alpha") + wheels.add("beta").split("sha256:")[0] + f"sha256:{UNKNOWN}\n"
 
     with pytest.raises(EnvironmentUnavailable, match=r"\[beta==1\.0\]") as refused:
