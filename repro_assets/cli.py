@@ -214,7 +214,7 @@ def demo(
     jobs: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Real job files; repeatable.")] = None,
     json: Json = False,
 ) -> None:
-    """From published files to predictions, for three data versions; without options on a generated sample."""
+    """From published files to predictions for three data versions, and one of them run again; without options on a sample."""
     from repro_assets.verbs.commands import demo as act
 
     act(covid, jobs or [], json)

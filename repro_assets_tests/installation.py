@@ -8,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
+
+import dagster as dg
 
 from repro_assets import settings as settings_module
 
@@ -78,8 +80,21 @@ class Installation:
 
     def artifacts(self, run_id: str) -> set[str]:
         """Names of the artifacts directly under an MLflow run."""
+        return {path.name for path in self.artifact_folder(run_id).iterdir()}
+
+    def artifact_folder(self, run_id: str) -> Path:
+        """Where the artifacts of an MLflow run lie."""
         ((uri,),) = self.mlflow("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
-        return {path.name for path in Path(unquote(uri.removeprefix("file://"))).iterdir()}
+        return Path(unquote(uri.removeprefix("file://")))
+
+    @contextmanager
+    def dagster(self) -> Iterator[dg.DagsterInstance]:
+        """Dagster's history, to be asked."""
+        instance = dg.DagsterInstance.from_config(str(self.var / "dagster"))
+        try:
+            yield instance
+        finally:
+            instance.dispose()
 
     def stored_files(self, asset: str, key: str, identity: str) -> list[Path]:
         """Files of the output that stands under an identity, as its marker names them; not those of other attempts."""

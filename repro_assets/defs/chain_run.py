@@ -245,7 +245,7 @@ def _execute(
             run_config=dict(run_config),
             run_id=run_id,
             tags={**tags, **owner_tag()},
-            **({} if selection is None else {"asset_selection": [dg.AssetKey(asset) for asset in selection]}),
+            asset_selection=None if selection is None else [dg.AssetKey(asset) for asset in selection],
         )
     except BaseException:
         # An interrupt between creating the run and starting it leaves one that nobody would ever end.

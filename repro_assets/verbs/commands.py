@@ -194,15 +194,21 @@ def sql(query: str, limit: int, json: bool, csv: bool) -> None:
 def demo(covid: Path | None, jobs: Sequence[Path], json: bool) -> None:
     """`repro demo`."""
     from repro_assets.verbs import demo as verb
+    from repro_assets.verbs import reproduce as again
+    from repro_assets.verbs import verdict_printing
 
     here = settings_module.load()
     show_progress()
     wanted = verb.plan(covid, jobs)
-    reports = verb.demo(wanted, here, _tidy_instance(here), _opener(here), say)
+    instance = _tidy_instance(here)
+    reports = verb.demo(wanted, here, instance, _opener(here), say)
+    answer = verb.reproduce_oldest(reports, instance, say)
     if json:
-        printing.document(printing.run_document(reports))
+        printing.document({**printing.run_document(reports), "reproduction": answer.as_document()})
     else:
         printing.demo(reports, here)
+        verdict_printing.verdict(answer)
+    again.require_passing(answer)
 
 
 def env_list(json: bool) -> None:

@@ -123,8 +123,8 @@ def environments(rows: Sequence[EnvironmentRow]) -> None:
         name = row.name if row.committed else f"{row.name} (not in envs/)"
         where = row.where or f"- (`repro env make {row.name}`)"
         running = "yes" if row.running else "-"
-        table.add_row(name, row.python, str(row.java), str(row.packages), row.digest[:_SHORT], running, where)
-    _print(table)
+        table.add_row(name, row.python, str(row.java), str(row.packages), row.digest[:SHORT], running, where)
+    print_table(table)
 
 
 def checked(environments_: Sequence[CheckedEnvironment]) -> None:

@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.sample.generate import generate
 from repro_assets_tests.e2e.conftest import Demo
 from repro_assets_tests.installation import java_that_refuses
 
@@ -45,7 +47,7 @@ def test_three_data_versions_each_have_six_computed_outputs(demo: Demo) -> None:
 
 def test_each_run_has_one_parent_and_six_nested_mlflow_runs_all_finished(demo: Demo) -> None:
     rows = demo.installation.mlflow("SELECT run_uuid, status FROM runs")
-    assert len(rows) == 3 * (1 + len(ASSETS))
+    assert len(rows) == 3 * (1 + len(ASSETS)) + 1  # the reproduction
     assert {status for _, status in rows} == {"FINISHED"}
     for run in demo.runs:
         assert set(demo.installation.nested(run["mlflow_run_id"])) == set(ASSETS)
@@ -174,7 +176,64 @@ def test_pin_by_version_prints_the_key_and_the_key_is_listed_last(demo: Demo) ->
     assert key == demo.runs[1]["key"]
 
 
-def test_demo_again_makes_no_commit_and_reuses_everything(demo: Demo, tmp_path: Path) -> None:
-    again = demo.installation.json("demo", env=java_that_refuses(tmp_path))
+def test_the_same_files_and_versions_again_make_no_commit_and_reuse_everything(demo: Demo, tmp_path: Path) -> None:
+    no_java, feed = java_that_refuses(tmp_path), generate(tmp_path / "feed")
+    for table, files in (("covid_cases", feed.covid_files), ("job_changes", feed.job_files)):
+        demo.installation.json("ingest", table, *map(str, files), env=no_java)
+    again = demo.installation.json("backfill", "--all", env=no_java)
     assert {asset["state"] for run in again["runs"] for asset in run["assets"].values()} == {"reused"}
     assert len(demo.installation.json("versions")["versions"]) == 3
+
+
+def test_the_demo_ends_with_its_oldest_run_reproduced_identical(demo: Demo) -> None:
+    found = demo.document["reproduction"]
+    assert (found["verdict"], found["run"]) == ("IDENTICAL", demo.runs[0]["mlflow_run_id"])
+    assert [stage["asset"] for stage in found["stages"]] == ASSETS
+    assert {stage["asset"]: stage["found"] for stage in found["stages"]} == {
+        name: asset["output_digest"] for name, asset in demo.runs[0]["assets"].items()
+    }
+    assert all(stage["equal"] for stage in found["stages"])
+    assert (found["not_compared"], found["reasons"], found["first_difference"]) == ([], [], None)
+    assert all(component["equal"] for component in found["components"].values())
+
+
+def test_the_verdict_stands_on_a_run_of_its_own_and_on_the_original_linked_both_ways(demo: Demo) -> None:
+    found = demo.document["reproduction"]
+    original, own = demo.installation.tags(found["run"]), demo.installation.tags(found["reproduction_run"])
+    assert (own["repro.reproduces"], own["repro.verdict"]) == (found["run"], "IDENTICAL")
+    assert (original["repro.verdict"], original["repro.verdict.run"]) == ("IDENTICAL", found["reproduction_run"])
+    assert original["repro.reproduced"] == "1 of 1, on 1 host"
+    assert "verdict.json" in demo.installation.artifacts(found["reproduction_run"])
+    assert len(list((demo.installation.artifact_folder(found["run"]) / "verdicts").iterdir())) == 1
+
+
+def test_the_reproduction_shows_the_metrics_that_came_out(demo: Demo) -> None:
+    rows = demo.installation.mlflow(
+        "SELECT key, value FROM metrics WHERE run_uuid = ?", demo.document["reproduction"]["reproduction_run"]
+    )
+    found = dict(rows)
+    assert {name: found[name] for name in demo.runs[0]["metrics"]} == demo.runs[0]["metrics"]
+
+
+def test_the_check_of_the_original_partition_holds_the_verdict(demo: Demo) -> None:
+    with demo.installation.dagster() as instance:
+        records = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey("predictions"), "reproduces"), limit=100
+        )
+    found = [record.event.dagster_event.event_specific_data for record in records]
+    newest = next(one for one in found if one.partition == demo.runs[0]["key"])
+    assert newest.passed
+    assert newest.metadata["verdict"].value == "IDENTICAL"
+    assert newest.metadata["output_digest"].value == demo.runs[0]["assets"]["predictions"]["output_digest"]
+    others = [one for one in found if one.partition != demo.runs[0]["key"]]
+    assert {one.description for one in others} == {"not yet reproduced"}
+
+
+def test_a_reproduction_leaves_no_workspace_behind(demo: Demo) -> None:
+    assert list((demo.installation.var / "reproductions").iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["reproduction_run", "dagster_run_id"])
+def test_a_reproduction_is_shown_as_its_original(demo: Demo, way: str) -> None:
+    found = demo.document["reproduction"]
+    assert demo.installation.json("show", found[way])["mlflow_run_id"] == found["run"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from repro_assets.sample.generate import generate
 from repro_assets_tests.e2e.conftest import Demo
 from repro_assets_tests.installation import Installation
 
@@ -32,5 +33,8 @@ def test_another_folder_time_zone_locale_and_hash_seed_give_the_same_digests_and
 ) -> None:
     elsewhere = tmp_path / "another working directory"
     elsewhere.mkdir()
-    other = Installation.make(tmp_path / "second").json("demo", env=ELSEWHERE, cwd=elsewhere)
+    installation, feed = Installation.make(tmp_path / "second"), generate(tmp_path / "feed")
+    for table, files in (("covid_cases", feed.covid_files), ("job_changes", feed.job_files)):
+        installation.json("ingest", table, *map(str, files), env=ELSEWHERE, cwd=elsewhere)
+    other = installation.json("backfill", "--all", env=ELSEWHERE, cwd=elsewhere)
     assert _results(other) == _results(demo.document)
