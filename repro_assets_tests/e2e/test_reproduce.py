@@ -1,0 +1,339 @@
+"""A past result run again: after everything around it has changed, and after its inputs were damaged.
+
+One run is made by a clone of the project. Then the clone is edited and committed, newer rows arrive, files are
+rewritten; the run has to come out the same. Afterwards each input is damaged, judged, and put back.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from repro_assets import settings as settings_module
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.verdict import Verdict
+from repro_assets.resources.capsule_process import Workspace
+from repro_assets.resources.preflight import obstacles
+from repro_assets.resources.reproducing import Way, reproduce
+from repro_assets.resources.run_records import load_record
+from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.sample.generate import generate
+from repro_assets.steps.feature_columns import ORDINALS
+from repro_assets_tests.installation import REPRO, Installation
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+PROJECT = Path(__file__).parents[2]
+KEY = "covid_cases-v000000--job_changes-v000000"
+CHOSEN = ["--set", "model.family=random_forest", "--set", "model.n_estimators=20", "--set", "predictions.threshold=0.4"]
+# Edits of a person who goes on working: file, text before and after.
+SALT = ("repro_assets/defs/assets/train_test_snapshot.py", ('"repro_assets/1"', '"repro_assets/2"'))
+DEFAULT = (
+    "repro_assets/steps/model_params.py",
+    ('DEFAULT_FAMILY = "logistic', 'DEFAULT_FAMILY = "hist_gradient_boosting"  # "logistic'),
+)
+FORMULA = ("repro_assets/steps/features.py", ("rank_of[_text(name)], f.lit(0)", "rank_of[_text(name)], f.lit(-1)"))
+SEED = ("repro_assets/steps/model_fit.py", ("random_state=params.random_state", "random_state=params.random_state + 1"))
+ELSEWHERE = {"TZ": "Asia/Kathmandu", "LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "4711"}
+
+
+@dataclass(frozen=True)
+class Past:
+    """A run, and the installation and sources that it was made with.
+
+    Attributes:
+        installation: State.
+        sources: Clone of the project that made the run; edited since.
+        run: Its entry in the `run` document.
+    """
+
+    installation: Installation
+    sources: Path
+    run: dict[str, Any]
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Environment in which the clone's sources are the live code."""
+        return {"PYTHONPATH": str(self.sources), "REPRO_PROJECT": str(self.sources)}
+
+    @property
+    def settings(self) -> settings_module.Settings:
+        return settings_module.load({"REPRO_VAR": str(self.installation.var)})
+
+    def judge(self, touch: Callable[[Workspace], None] = lambda _: None) -> Verdict:
+        """The verdict of the current code, asked in this process."""
+        here = self.settings
+        initialise(here, EXPERIMENT.name)
+        client = connect(here.mlflow_tracking_uri)
+        parent = client.get_run(self.run["mlflow_run_id"])
+        way = Way(here, lambda _: None, lambda record: obstacles(record, client, here), touch=touch)
+        return reproduce(client, parent, way).verdict
+
+    def record(self) -> RunRecord:
+        """What the run recorded."""
+        client = connect(self.settings.mlflow_tracking_uri)
+        return load_record(client, client.get_run(self.run["mlflow_run_id"]))
+
+
+def _sources(target: Path) -> Path:
+    """The project's files as they stand, under git."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (PROJECT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, target / name)
+    _commit(target, "as it was", first=True)
+    return target
+
+
+def _commit(folder: Path, message: str, *, first: bool = False) -> None:
+    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    steps = [["init", "-q", "-b", "main"]] if first else []
+    for step in [*steps, ["add", "-A"], [*identity, "commit", "-q", "-m", message]]:
+        subprocess.run(["git", *step], cwd=folder, check=True, capture_output=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def _edit(path: Path, change: tuple[str, str]) -> None:
+    text = path.read_text()
+    assert change[0] in text, (path, change)
+    path.write_text(text.replace(*change))
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    """A run with parameters of its own; then other sources, a newer publication, and rewritten files."""
+    folder = tmp_path_factory.mktemp("past")
+    installation, sources = Installation.make(folder), _sources(folder / "sources")
+    past = Past(installation, sources, {})
+    feed = generate(folder / "feed", versions=2)
+    installation.json("ingest", "covid_cases", str(feed.covid_files[0]), env=past.code)
+    installation.json("ingest", "job_changes", *map(str, feed.job_files), env=past.code)
+    run = installation.json("run", KEY, *CHOSEN, env=past.code)["runs"][0]
+    _edit(sources / SALT[0], SALT[1])
+    _edit(sources / DEFAULT[0], DEFAULT[1])
+    _commit(sources, "another salt, another default")
+    _edit(sources / FORMULA[0], FORMULA[1])
+    installation.json("ingest", "covid_cases", str(feed.covid_files[1]), env=past.code)
+    return Past(installation, sources, run)
+
+
+@pytest.fixture(scope="module")
+def optimized(past: Past, spark: Any) -> Past:
+    """OPTIMIZE wrote the rows of both tables into other files."""
+    for table in EXPERIMENT.raw_tables:
+        where = past.installation.var / "lake" / "raw" / table.name
+        spark.sql(f"OPTIMIZE delta.`{where}` ZORDER BY ({table.keys[0]})")
+    return past
+
+
+@contextmanager
+def _changed(path: Path, content: bytes | None) -> Iterator[None]:
+    """Another content, or none, for a while."""
+    whole = path.read_bytes()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
+
+
+def _flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def test_a_run_is_identical_after_everything_around_it_has_changed(optimized: Past, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        found = optimized.installation.json(
+            "reproduce",
+            optimized.run["mlflow_run_id"],
+            "--strict",
+            env={**optimized.code, **ELSEWHERE},
+            cwd=tmp_path,
+        )
+    finally:
+        os.umask(before)
+    assert found["verdict"] == "IDENTICAL"
+    assert all(component["equal"] for component in found["components"].values())
+    assert {stage["asset"]: stage["found"] for stage in found["stages"]} == {
+        name: asset["output_digest"] for name, asset in optimized.run["assets"].items()
+    }
+    assert len(optimized.installation.json("versions")["versions"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("planted", "first"), [(FORMULA, "features"), (SEED, "model")], ids=["a feature's formula", "a model's seed"]
+)
+def test_a_change_planted_in_the_capsules_copy_diverges_at_its_stage_and_no_earlier(
+    past: Past, planted: tuple[str, tuple[str, str]], first: str
+) -> None:
+    live = _files(past.installation.var / "lake")
+    verdict = past.judge(lambda place: _edit(place.code / planted[0], planted[1]))
+    assert verdict.word == "DIVERGED"
+    assert verdict.first_difference == first
+    at = [stage.asset for stage in verdict.stages].index(first)
+    assert [stage.equal for stage in verdict.stages] == [True] * at + [False] * (len(verdict.stages) - at)
+    assert [component.name for component in verdict.components if not component.equal] == ["code"]
+    # The old process wrote nothing into the live lake.
+    assert _files(past.installation.var / "lake") == live
+    if first == "features":
+        difference = verdict.differences["features"]
+        assert (difference.missing, difference.added, difference.keys) == (0, 0, ("enrollee_id",))
+        assert set(difference.columns) <= set(ORDINALS)
+        assert difference.largest is not None
+        assert difference.largest > 0
+
+
+def _log(past: Past, table: str) -> Path:
+    return past.installation.var / "lake" / "raw" / table / "_delta_log" / f"{0:020d}.json"
+
+
+def _capsule(past: Past) -> Path:
+    return past.settings.capsules / f"{past.record().code['capsule']}.tar.gz"
+
+
+def _model(past: Past) -> Path:
+    asset = past.run["assets"]["model"]
+    return next(
+        path for path in past.installation.stored_files("model", KEY, asset["identity"]) if path.suffix == ".skops"
+    )
+
+
+def _tracked_model(past: Past) -> Path:
+    return next((past.installation.var / "mlflow" / "artifacts").rglob("model.skops"))
+
+
+def _artifact(past: Past, asset: str, name: str) -> Path:
+    return past.installation.artifact_folder(past.run["assets"][asset]["mlflow_run_id"]) / name
+
+
+def _another_table(content: bytes) -> bytes:
+    line = next(line for line in content.splitlines() if line.startswith(b'{"metaData"'))
+    return content.replace(json.loads(line)["metaData"]["id"].encode(), b"00000000-0000-4000-8000-000000000000")
+
+
+DAMAGE: dict[str, tuple[Callable[[Past], Path], Callable[[bytes], bytes | None], str]] = {
+    "a removed commit": (
+        lambda past: _log(past, "covid_cases"),
+        lambda _: None,
+        "VersionExpired: version 0 of covid_cases",
+    ),
+    "a changed commit": (lambda past: _log(past, "covid_cases"), lambda old: old + b"\n", "PinChanged: version 0"),
+    "another table": (lambda past: _log(past, "job_changes"), _another_table, "TableReplaced: another table"),
+    "a deleted capsule": (_capsule, lambda _: None, "Blocked: the code capsule is gone"),
+    "a changed capsule": (
+        _capsule,
+        lambda old: gzip.compress(_flipped(gzip.decompress(old)), mtime=0),
+        "DataDamaged: a code capsule is damaged",
+    ),
+    "a changed manifest": (
+        lambda past: _artifact(past, "features", "manifest.json"),
+        lambda old: old.replace(b'"rows": ', b'"rows": 1'),
+        "DataDamaged: a manifest is not the one that was recorded",
+    ),
+    "a manifest that is gone": (
+        lambda past: _artifact(past, "model", "manifest.json"),
+        lambda _: None,
+        "Blocked: manifest.json of a run is gone",
+    ),
+    "an exchanged model": (_model, _flipped, "DataDamaged: a file of model is damaged"),
+    "an exchanged model in MLflow": (_tracked_model, _flipped, "DataDamaged: a model file in MLflow"),
+    "a changed lock": (
+        lambda past: _artifact(past, "predictions", "ml-v1.lock"),
+        lambda old: old + b"\n",
+        "ml-v1.lock of a run is not what was pinned",
+    ),
+    "a changed cluster file": (
+        lambda past: _artifact(past, "predictions", "cluster.json"),
+        lambda old: old + b"\n",
+        "cluster.json of a run is not what was pinned",
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "how", "said"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_what_is_gone_or_changed_blocks_with_its_name(
+    past: Past, where: Callable[[Past], Path], how: Callable[[bytes], bytes | None], said: str
+) -> None:
+    path = where(past)
+    with _changed(path, how(path.read_bytes())):
+        verdict = past.judge()
+    assert verdict.word == "BLOCKED"
+    assert any(said in reason for reason in verdict.reasons), verdict.reasons
+
+
+def test_a_flipped_bit_in_a_raw_data_file_blocks_with_the_files_name(past: Past) -> None:
+    added = [json.loads(line) for line in _log(past, "job_changes").read_text().splitlines()]
+    name = next(action["add"]["path"] for action in added if "add" in action)
+    file = _log(past, "job_changes").parents[1] / name
+    with _changed(file, _flipped(file.read_bytes())):
+        done = past.installation.repro("reproduce", KEY, "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert found["verdict"] == "BLOCKED"
+    assert any("DataDamaged" in reason and name in reason for reason in found["reasons"]), found["reasons"]
+    assert "Traceback" not in done.stderr
+
+
+def test_all_reasons_come_at_once_and_the_verdict_stands_on_the_original_though_it_is_blocked(past: Past) -> None:
+    with _changed(_capsule(past), None), _changed(_log(past, "covid_cases"), None):
+        done = past.installation.repro("reproduce", past.run["mlflow_run_id"], "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert len(found["reasons"]) == 2
+    tags = past.installation.tags(past.run["mlflow_run_id"])
+    assert (tags["repro.verdict"], tags["repro.verdict.run"]) == ("BLOCKED", found["reproduction_run"])
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_ends_the_old_process_and_leaves_no_workspace(past: Past) -> None:
+    with subprocess.Popen(
+        [str(REPRO), "reproduce", KEY], env=past.installation.environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        started = next(line for line in process.stderr or () if line.startswith("capsule "))
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read() if process.stderr else ""
+        assert process.wait() == 130, rest
+    assert started
+    assert "Traceback" not in rest
+    assert list((past.installation.var / "reproductions").iterdir()) == []
+    told = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    assert not [line for line in told if str(past.installation.var) in line]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["f" * 32], "no such run"), (["nothing at all"], "no such run"), ([], "Missing argument 'RUN'")],
+    ids=["an unknown id", "no id", "no argument"],
+)
+def test_a_run_that_is_none_is_wrong_use(past: Past, arguments: list[str], said: str) -> None:
+    done = past.installation.repro("reproduce", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

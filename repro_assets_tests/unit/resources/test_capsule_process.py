@@ -1,0 +1,197 @@
+"""An old capsule runs in isolation: what its process sees, what it may not, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from repro_assets.errors import DataDamaged, Outside
+from repro_assets.pins.contract import Request, Result
+from repro_assets.pins.version_file import read_digests
+from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
+from repro_assets.settings import Settings
+from repro_assets.settings import load as load_settings
+from repro_assets_tests.installation import wait_until
+
+REQUEST = Request("key", ("model",), {}, "ml-v1", False, "local-v1")
+# What every capsule of these tests does first: write down what it sees.
+SEES = "import json, os, pathlib, sys\nseen = {'env': dict(os.environ), 'cwd': os.getcwd(), 'argv': sys.argv}\n"
+ANSWERS = f"""
+result = {Result(seconds=2.0).as_document()!r}
+pathlib.Path(sys.argv[2]).write_text(json.dumps(result))
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"REPRO_VAR": str(tmp_path / "var"), "REPRO_RAW": "s3://bucket/lake"})
+
+
+def _capsule(place: Workspace, body: str) -> None:
+    package = place.code / "repro_assets"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "contract.py").write_text(SEES + textwrap.dedent(body))
+
+
+def _run(place: Workspace, settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Result, list[str]]:
+    lines: list[str] = []
+    result = run_capsule(
+        REQUEST, place, python=Path(sys.executable), settings=settings, variables=variables or {}, progress=lines.append
+    )
+    return result, lines
+
+
+def _ends(pid: int) -> None:
+    """A killed process is gone once somebody has asked how it ended; until then it is a zombie."""
+
+    def gone() -> bool | None:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE or None
+        except psutil.NoSuchProcess:
+            return True
+
+    assert wait_until(gone, seconds=30)
+
+
+def test_the_capsule_gets_the_request_and_its_answer_comes_back(settings: Settings) -> None:
+    with workspace(settings) as place:
+        _capsule(
+            place,
+            "request = json.loads(pathlib.Path(sys.argv[1]).read_text())\nprint(request['stages'], file=sys.stderr)"
+            + ANSWERS,
+        )
+        result, lines = _run(place, settings)
+    assert result.seconds == 2.0
+    assert lines == ["['model']"]
+
+
+def test_the_capsule_sees_its_own_state_and_of_the_live_one_the_raw_lake_only(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REPRO_LAKE", "REPRO_CAPSULES", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "PYTHONHOME", "GIT_DIR"):
+        monkeypatch.setenv(name, "/live")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("AWS_PROFILE", "somebody")
+    with workspace(settings) as place:
+        _capsule(place, "print(json.dumps(seen), file=sys.stderr)" + ANSWERS)
+        _, lines = _run(place, settings, {"OMP_NUM_THREADS": "1"})
+        seen, env = json.loads(lines[0]), json.loads(lines[0])["env"]
+        assert not [name for name, value in env.items() if value == "/live"]
+        assert env["REPRO_RAW"] == "s3://bucket/lake"
+        assert env["OMP_NUM_THREADS"] == "1"
+        assert env["AWS_PROFILE"] == "somebody"
+        for name in ("REPRO_VAR", "REPRO_ENVS", "PYTHONPATH"):
+            assert Path(env[name]).is_relative_to(place.folder)
+        assert Path(seen["cwd"]).is_relative_to(place.folder)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("print('out of memory', file=sys.stderr)\nraise SystemExit(1)", "out of memory"), ("", "nothing")],
+    ids=["with a last word", "without"],
+)
+def test_a_capsule_that_ends_without_an_answer_is_outside_of_what_can_be_judged(
+    settings: Settings, body: str, said: str
+) -> None:
+    with workspace(settings) as place:
+        _capsule(place, body)
+        with pytest.raises(Outside, match=f"ended without an answer .*{said}"):
+            _run(place, settings)
+
+
+def test_an_answer_of_another_form_is_refused(settings: Settings) -> None:
+    with workspace(settings) as place:
+        _capsule(place, "pathlib.Path(sys.argv[2]).write_text('{}')")
+        with pytest.raises(DataDamaged, match="answered in another form"):
+            _run(place, settings)
+
+
+def test_what_the_capsule_started_ends_with_it(settings: Settings) -> None:
+    body = """
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stderr=subprocess.DEVNULL)
+    print(child.pid, file=sys.stderr)
+    """
+    with workspace(settings) as place:
+        _capsule(place, textwrap.dedent(body) + ANSWERS)
+        _, lines = _run(place, settings)
+    _ends(int(lines[0]))
+
+
+def test_an_interrupt_ends_the_capsule(settings: Settings) -> None:
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt(line)
+
+    here = Path(sys.executable)
+    with workspace(settings) as place:
+        _capsule(place, "import time\nprint(os.getpid(), file=sys.stderr, flush=True)\ntime.sleep(600)")
+        with pytest.raises(KeyboardInterrupt) as raised:
+            run_capsule(REQUEST, place, python=here, settings=settings, variables={}, progress=interrupt)
+    _ends(int(str(raised.value)))
+
+
+def test_a_workspace_is_removed_whatever_happens_in_it(settings: Settings) -> None:
+    def fail() -> None:
+        with workspace(settings) as place:
+            assert place.folder.is_dir()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list((settings.var / "reproductions").iterdir()) == []
+
+
+def test_a_workspace_that_is_to_be_kept_stays(settings: Settings) -> None:
+    with workspace(settings, keep=True) as place:
+        pass
+    assert place.folder.is_dir()
+
+
+def test_a_workspace_is_nobody_elses(settings: Settings) -> None:
+    with workspace(settings) as place:
+        assert place.folder.stat().st_mode & 0o077 == 0
+
+
+def test_workspaces_of_processes_that_are_gone_are_removed_and_no_other(settings: Settings) -> None:
+    root = settings.var / "reproductions"
+    owners = {
+        "gone": {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1.0},
+        "elsewhere": {"host": "another-host", "pid": 1, "started": 1.0},
+    }
+    for name, owner in owners.items():
+        (root / name).mkdir(parents=True)
+        (root / name / "owner.json").write_text(json.dumps(owner))
+    (root / "being made").mkdir()
+    with workspace(settings) as place:
+        assert sorted(path.name for path in root.iterdir()) == sorted(["being made", "elsewhere", place.folder.name])
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "file").touch()
+    nowhere = dataclasses.replace(settings, var=tmp_path / "file")
+    with pytest.raises(Outside, match="a workspace can't be made"), workspace(nowhere):
+        pass
+
+
+def test_environment_files_lie_where_the_capsule_looks_with_their_digests(settings: Settings) -> None:
+    with workspace(settings) as place:
+        write_envs(place, {"conda/ml-v1.lock": b"lock", "clusters/local-v1.json": b"{}"})
+        assert set(read_digests(place.envs)) == {"conda/ml-v1.lock", "clusters/local-v1.json"}
+        assert (place.envs / "conda" / "ml-v1.lock").read_bytes() == b"lock"
+
+
+def test_the_history_of_a_clone_around_the_workspace_is_none_of_the_capsules(settings: Settings) -> None:
+    with workspace(settings) as place:
+        _capsule(place, "print(os.environ['GIT_CEILING_DIRECTORIES'], file=sys.stderr)" + ANSWERS)
+        _, lines = _run(place, settings)
+        assert lines == [os.path.realpath(place.folder)]
