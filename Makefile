@@ -1,6 +1,6 @@
 # What a person does with this project; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-unit test-slow test-pages check format lock lock-env envs-digest clean
+.PHONY: help setup browser demo ui test test-unit test-slow test-pages check format lock lock-env envs-digest clean
 PYTEST := .venv/bin/python -m pytest
 
 help: ## this list
@@ -8,6 +8,9 @@ help: ## this list
 
 setup: ## environment from the lock, Java, Delta's jars, .env
 	@scripts/setup.sh
+
+browser: ## Chromium and its driver for `test-pages`, by apt-get where that is possible
+	@scripts/install_browser.sh
 
 demo: setup ## sample feed, three data versions, the chain for each
 	@.venv/bin/repro demo
@@ -24,7 +27,7 @@ test-unit: setup ## unit tests alone: no JVM, seconds
 test-slow: setup ## faults, two installations, your own tables
 	$(PYTEST) -m slow
 
-test-pages: setup ## both pages, backfills that are interrupted; minutes each
+test-pages: setup browser ## both pages, one in a browser, backfills that are interrupted; minutes each
 	$(PYTEST) -m pages
 
 check: setup ## lint, format, types, layering

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import socket
-import subprocess
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +11,8 @@ from typing import Any
 import pytest
 
 from repro_assets.sample.generate import generate
-from repro_assets_tests.installation import REPRO, Installation, wait_until
+from repro_assets_tests.e2e.conftest import Pages, served
+from repro_assets_tests.installation import Installation, wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.pages]
 
@@ -37,15 +34,8 @@ _TERMINATE = "mutation Stop($id: String!) { terminateRun(runId: $id) { __typenam
 class Page:
     """Dagster's page over an installation with three data versions."""
 
-    installation: Installation
-    address: str
+    pages: Pages
     keys: list[str]
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.address}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["data"]
 
     def launch(self, **config: Any) -> str:
         """Launch the job from the launchpad; returns its run id."""
@@ -59,14 +49,14 @@ class Page:
             "runConfigData": json.dumps({"ops": {"each_data_version": {"config": config}}}),
             "executionMetadata": {"tags": []},
         }
-        launched = self.ask(_LAUNCH, params=params)["launchPipelineExecution"]
+        launched = self.pages.ask(_LAUNCH, params=params)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         assert launched["run"]["status"] == "QUEUED"
         return launched["run"]["runId"]
 
     def statuses(self, **wanted: Any) -> list[str]:
         """Of all runs that fit, oldest first."""
-        return [run["status"] for run in reversed(self.ask(_RUNS, f=wanted)["runsOrError"]["results"])]
+        return [run["status"] for run in reversed(self.pages.ask(_RUNS, f=wanted)["runsOrError"]["results"])]
 
     def end_of(self, run_id: str) -> str:
         def ended() -> str | None:
@@ -87,31 +77,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     installation.json("ingest", "covid_cases", *map(str, feed.covid_files))
     installation.json("ingest", "job_changes", *map(str, feed.job_files))
     keys = [row["key"] for row in installation.json("versions")["versions"]]
-    ports = [_free_port(), _free_port()]
-    process = subprocess.Popen(
-        [str(REPRO), "ui", "--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])],
-        env=installation.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if line.startswith("Ctrl-C"):
-                break
-        yield Page(installation, f"http://127.0.0.1:{ports[0]}", keys)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(90)
-        process.stderr.close()
+    with served(installation) as pages:
+        yield Page(pages, keys)
 
 
 def test_terminated_it_ends_the_version_that_runs_and_starts_no_other(page: Page) -> None:
     run_id = page.launch(keys=page.keys)
     wait_until(lambda: page.started_by(run_id) == ["STARTED"] or None, seconds=PATIENCE)
 
-    page.ask(_TERMINATE, id=run_id)
+    page.pages.ask(_TERMINATE, id=run_id)
 
     assert page.end_of(run_id) == "CANCELED"
     assert page.started_by(run_id) == ["FAILURE"]
@@ -122,11 +96,5 @@ def test_launched_again_it_runs_each_version_in_a_run_of_its_own(page: Page) -> 
 
     assert page.end_of(run_id) == "SUCCESS"
     assert page.started_by(run_id) == ["SUCCESS", "SUCCESS"]
-    rows = page.installation.json("versions")["versions"]
+    rows = page.pages.installation.json("versions")["versions"]
     assert {row["state"] for row in rows if row["key"] in page.keys[:2]} == {"materialized"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
-import subprocess
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from repro_assets.sample.generate import generate
-from repro_assets_tests.installation import REPRO, Installation, wait_until
+from repro_assets_tests.e2e.conftest import Pages, served
+from repro_assets_tests.installation import Installation, wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.pages]
 
@@ -31,48 +28,21 @@ mutation Launch($params: ExecutionParams!) {
 _STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
-@dataclass(frozen=True)
-class Pages:
-    """A running `repro ui`."""
-
-    installation: Installation
-    process: subprocess.Popen[str]
-    dagster: str
-    mlflow: str
-    key: str
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.dagster}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["data"]
-
-
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """Over one data version."""
     folder = tmp_path_factory.mktemp("pages")
     installation = Installation.make(folder)
     feed = generate(folder / "feed", versions=1)
     installation.json("ingest", "covid_cases", *map(str, feed.covid_files))
     installation.json("ingest", "job_changes", *map(str, feed.job_files))
-    key = installation.json("versions")["versions"][0]["key"]
-    ports = _free_port(), _free_port()
-    process = subprocess.Popen(
-        [str(REPRO), "ui", "--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])],
-        env=installation.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    lines = [process.stderr.readline() for _ in range(3)]
-    addresses = [line.split()[-1] for line in lines[:2]]
-    try:
-        yield Pages(installation, process, addresses[0], addresses[1], key)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(90)
-        process.stderr.close()
+    with served(installation) as pages:
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def key(pages: Pages) -> str:
+    return pages.installation.json("versions")["versions"][0]["key"]
 
 
 def test_both_pages_answer_on_loopback(pages: Pages) -> None:
@@ -82,7 +52,7 @@ def test_both_pages_answer_on_loopback(pages: Pages) -> None:
             assert answer.status == 200
 
 
-def test_a_version_is_materialized_from_the_page(pages: Pages) -> None:
+def test_a_version_is_materialized_from_the_page(pages: Pages, key: str) -> None:
     params = {
         "selector": {
             "repositoryLocationName": "repro_assets",
@@ -91,7 +61,7 @@ def test_a_version_is_materialized_from_the_page(pages: Pages) -> None:
         },
         "mode": "default",
         "runConfigData": "{}",
-        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": pages.key}]},
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": key}]},
     }
     launched = pages.ask(_LAUNCH, params=params)["launchPipelineExecution"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
@@ -125,9 +95,3 @@ def test_a_taken_port_is_refused_with_the_option_that_changes_it(tmp_path: Path)
         done = installation.repro("ui", "--dagster-port", str(taken.getsockname()[1]))
     assert done.returncode == 2
     assert "--dagster-port" in done.stderr
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
