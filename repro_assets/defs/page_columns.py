@@ -5,7 +5,7 @@ https://docs.dagster.io/guides/build/assets/metadata-and-tags/table-metadata
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -30,7 +30,8 @@ def column_metadata(stage: Stage, output: Output) -> dict[str, Any]:
     Raw tables, and what is made of them alone, have the columns that their pins name.
     """
     if stage.asset in _SCHEMAS:
-        columns = [dg.TableColumn(name, kind) for name, kind in _SCHEMAS[stage.asset].items()]
+        said = descriptions(stage.asset)
+        columns = [dg.TableColumn(name, kind, said[name]) for name, kind in _SCHEMAS[stage.asset].items()]
         return {"dagster/column_schema": dg.TableSchema(columns), "dagster/column_lineage": _lineage(stage.asset)}
     raw = [table for table in (stage.asset, *stage.upstream) if table in EXPERIMENT.table_names]
     found = [
@@ -48,6 +49,32 @@ def sources_of_predictions() -> dict[str, list[Source]]:
     }
     copied = {name: [("features", name)] for name in (KEY, "part", TARGET, *CARRIED_COLUMNS)}
     return {**copied, **seen, "predicted": seen["probability"]}
+
+
+def descriptions(asset: str) -> dict[str, str]:
+    """What a person reads beside each column of `features` or `predictions`."""
+    common = {
+        KEY: f"key of {EXPERIMENT.split_table.name}; the split follows it",
+        "part": "half of the split, or unlabelled",
+    }
+    if asset == "features":
+        sources = sources_of_features()
+        return {name: common.get(name) or _made_from(sources.get(name, [])) for name in FEATURE_SCHEMA}
+    hidden = {estimator.name: estimator.blind_to for estimator in EXPERIMENT.estimators}
+    return {
+        **common,
+        TARGET: "as published; empty where unlabelled",
+        **dict.fromkeys(CARRIED_COLUMNS, "as in features; no model sees it"),
+        **{
+            column: f"of {TARGET} 1, by `{name}`" + (f", blind to {', '.join(hidden[name])}" if hidden[name] else "")
+            for name, column in PROBABILITIES.items()
+        },
+        "predicted": "1 where `probability` is at or above the threshold",
+    }
+
+
+def _made_from(sources: Sequence[Source]) -> str:
+    return f"from {', '.join(column for _, column in sources)}" if sources else ""
 
 
 def _lineage(asset: str) -> dg.TableColumnLineage:

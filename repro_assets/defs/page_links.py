@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlencode
 
 import dagster as dg
 
@@ -22,3 +23,14 @@ def mlflow_page(settings: Settings) -> str:
 def mlflow_link(settings: Settings, run_id: str) -> dg.UrlMetadataValue:
     """Link to one run; MLflow's page finds its experiment by the run id."""
     return dg.MetadataValue.url(f"{mlflow_page(settings)}/#/runs/{run_id}")
+
+
+def mlflow_picture(settings: Settings, run_id: str, path: str) -> str:
+    """Address at which MLflow's page serves a picture among a run's artifacts.
+
+    Args:
+        settings: Of this installation.
+        run_id: Whose artifact it is.
+        path: Of the artifact, below the run's folder.
+    """
+    return f"{mlflow_page(settings)}/get-artifact?{urlencode({'path': path, 'run_uuid': run_id})}"

@@ -2,6 +2,8 @@
 
 A plot is drawn after everything that has a digest. One that can't be drawn says so in its place and in the log;
 it is no reason to lose the result.
+Each picture is kept in the metadata itself, where Dagster's page opens it on a click; the entry `plots` shows all of
+them at once, from MLflow's page.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from repro_assets.declaration import Daily
+from repro_assets.defs.page_links import mlflow_picture
 from repro_assets.errors import ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.output import Output
+from repro_assets.settings import load as load_settings
 from repro_assets.steps import plots
 from repro_assets.steps.split import PEOPLE, TARGET
 
@@ -55,11 +59,11 @@ def drawn(stage: Stage, output: Output, models: Mapping[str, Any]) -> dict[str, 
         if content is None:
             shown[name] = dg.MetadataValue.text("nothing to draw")
             continue
-        documents[f"plots/{name}.png"] = content
+        documents[_artifact(name)] = content
         shown[name] = _picture(name, content)
     if documents:
         stage.context.resources.mlflow.log_stage(stage.mlflow_run_id, documents=documents)
-    return shown
+    return {**_all_at_once(shown, stage.mlflow_run_id), **shown}
 
 
 def shown_before(stage: Stage, output: Output) -> dict[str, dg.MetadataValue[Any]]:
@@ -75,14 +79,30 @@ def shown_before(stage: Stage, output: Output) -> dict[str, dg.MetadataValue[Any
         metadata = record.asset_materialization.metadata if record.asset_materialization else {}
         identity = metadata.get("identity")
         if identity is not None and identity.value == output.identity and names.keys() <= metadata.keys():
-            return {name: metadata[name] for name in names}
+            shown = {name: metadata[name] for name in names}
+            return {**_all_at_once(shown, output.mlflow_run_id), **shown}
     return {}
+
+
+def _all_at_once(shown: Mapping[str, dg.MetadataValue[Any]], run_id: str) -> dict[str, dg.MetadataValue[Any]]:
+    """The entry `plots`; empty without a picture.
+
+    Dagster's page draws Markdown in place below 1,000 characters and hides it behind a link above: a picture's own
+    bytes never fit, its address does.
+    """
+    pictures = [name for name, value in shown.items() if isinstance(value, dg.MarkdownMetadataValue)]
+    addresses = [f"![{name}]({mlflow_picture(load_settings(), run_id, _artifact(name))})" for name in pictures]
+    return {"plots": dg.MetadataValue.md("\n".join(addresses))} if addresses else {}
+
+
+def _artifact(name: str) -> str:
+    return f"plots/{name}.png"
 
 
 def _picture(name: str, content: bytes) -> dg.MetadataValue[Any]:
     uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     if len(uri) > _LARGEST:
-        return dg.MetadataValue.text(f"too large for this page: plots/{name}.png in MLflow")
+        return dg.MetadataValue.text(f"too large for this page: {_artifact(name)} in MLflow")
     return dg.MetadataValue.md(f"![{name}]({uri})")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 _DOTS_PER_INCH = 80
+_WIDTH = 6.5  # inches; fills the dialog in which Dagster's page opens a picture
 _NOW, _BEFORE, _THIRD = "#1f5f99", "#d9822b", "#9aa5b1"
 _BINS = 10  # of the calibration curve, equally filled
 _IMPORTANCE_ROWS = 1000
@@ -87,7 +88,7 @@ def roc(predictions: pyarrow.Table) -> bytes:
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    figure, (axes,) = _axes(1, 1, height=3.6, width=4)
+    figure, (axes,) = _axes(1, 1, height=4.4)
     target, curves = _judged(predictions)
     for label, (probability, color) in curves.items():
         false, true, _ = roc_curve(target, probability)
@@ -107,7 +108,7 @@ def calibration(predictions: pyarrow.Table) -> bytes:
     """
     from sklearn.calibration import calibration_curve
 
-    figure, (axes,) = _axes(1, 1, height=3.6, width=4)
+    figure, (axes,) = _axes(1, 1, height=4.4)
     target, curves = _judged(predictions)
     for label, (probability, color) in curves.items():
         observed, predicted = calibration_curve(target, probability, n_bins=_BINS, strategy="quantile")
@@ -175,12 +176,10 @@ def _judged(predictions: pyarrow.Table) -> tuple[Any, dict[str, tuple[Any, str]]
     return test[TARGET].to_numpy(), dict(reversed(curves.items()))
 
 
-def _axes(
-    rows: int, columns: int, *, height: float, width: float = 6.5, sharex: bool = False
-) -> tuple[Figure, tuple[Axes, ...]]:
+def _axes(rows: int, columns: int, *, height: float, sharex: bool = False) -> tuple[Figure, tuple[Axes, ...]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DOTS_PER_INCH, layout="constrained")
     return figure, tuple(figure.subplots(rows, columns, sharex=sharex, squeeze=False).flat)
 
 

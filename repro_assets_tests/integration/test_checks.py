@@ -157,7 +157,9 @@ def test_plots_are_on_the_page_and_in_mlflow_also_where_the_output_was_reused(
     chain.run(chain.keys[1], asset)
     metadata = chain.metadata(asset, chain.keys[1])
     assert metadata["state"] == "reused"
+    assert len(metadata["plots"]) < 1000  # longer Markdown is hidden behind a link
     for name in names:
+        assert f"path=plots%2F{name}.png&run_uuid={metadata['mlflow_run_id']}" in metadata["plots"]
         assert metadata[name].startswith(f"![{name}](data:image/png;base64,")
         assert len(metadata[name]) < 100_000
         folder = settings_module.load().mlflow_artifacts
