@@ -28,7 +28,7 @@ Found = TypeVar("Found")
 
 # Seconds: bounds for a broken test, on a machine that computes at the same time.
 PATIENCE = 120  # until a page shows what it is asked for
-RUNS = 600  # until what was launched has ended
+RUNS = 900  # until what was launched has ended
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",  # tests run as root in containers, where Chromium refuses its own sandbox
@@ -165,7 +165,8 @@ class DagsterPage:
 
         def ended() -> str:
             # The same words head the table below.
-            status = self._shown(f"{_saying('Status')}/following::*[normalize-space(text())][1]")[0].text
+            shown = self._shown(f"{_saying('Status')}/following::*[normalize-space(text())][1]")
+            status = shown[0].text if shown else "Requested"
             return "" if status in ("Requested", "In progress") else status
 
         return self.until(ended, f"the end of {path}", seconds=RUNS)
