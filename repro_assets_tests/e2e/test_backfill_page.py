@@ -16,7 +16,7 @@ from repro_assets_tests.installation import Installation, wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.pages]
 
-PATIENCE = 600
+PATIENCE = 900
 _LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) {

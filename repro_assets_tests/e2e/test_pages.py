@@ -71,7 +71,7 @@ def test_a_version_is_materialized_from_the_page(pages: Pages, key: str) -> None
         status = pages.ask(_STATUS, id=run_id)["runOrError"]["status"]
         return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
 
-    assert wait_until(ended, seconds=240) == "SUCCESS"
+    assert wait_until(ended, seconds=900) == "SUCCESS"
     shown = pages.installation.json("show", run_id)
     assert shown["status"] == "FINISHED"
     assert len(shown["stages"]) == 6
