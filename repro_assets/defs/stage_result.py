@@ -109,6 +109,9 @@ def _result(
         rows = {stage.asset: output.data[stage.asset]["rows"]}
     metadata: dict[str, Any] = {
         "state": state,
+        # What people come for stands above the digests: the page keeps the order.
+        "answer": notes.get("answer"),
+        "plots": notes.get("plots"),
         "identity": output.identity,
         "output_digest": output.digest,
         "manifest": output.manifest_sha256,

@@ -185,5 +185,6 @@ class DagsterPage:
 
 
 def _saying(text: str) -> str:
-    # Of the whole element, not of its first text: the page writes `partition: ` and a key as two.
-    return f'//*[normalize-space()="{text}"]'
+    # Of the whole element, not of its first text: the page writes `partition: ` and a key as two. Some of its blanks
+    # are of the kind that does not break, which XPath counts as a letter.
+    return f'//*[normalize-space(translate(., "\u00a0", " "))="{text}"]'

@@ -180,7 +180,8 @@ def test_one_more_published_file_is_run_without_a_hand(shown: Shown, page: Dagst
     (key,) = set(shown.states()) - set(shown.keys)
 
     assert page.end_of_run(f"runs/{shown.run_of(key)}") == "Success"
-    page.see("Launched by new_data_versions")
+    page.see("Launched by")
+    page.see("new_data_versions")
     page.open(f"assets/predictions?view=partitions&partition={key}")
     page.see("Materialized")
     page.keep("new-version")
