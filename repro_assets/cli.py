@@ -194,6 +194,20 @@ def reproduce(
 
 
 @app.command()
+def preflight(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every run that computed something, oldest first.")] = False,
+    json: Json = False,
+) -> None:
+    """Say whether a past result can still be run again, and until when; computes nothing."""
+    from repro_assets.verbs.commands import preflight as act
+
+    act(run, every, json)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="SELECT, WITH, SHOW or DESCRIBE, in Spark SQL.")],
     limit: Annotated[int, typer.Option(metavar="N", help="Rows to print; 0 for all.")] = 1000,

@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from repro_assets.errors import BadInput, Outside
@@ -54,6 +55,37 @@ def files_below(uri: str) -> list[str]:
     root = path.rstrip("/") + "/"
     with _talking(uri, "read"):
         return sorted(found.removeprefix(root) for found in filesystem.find(path))
+
+
+def sizes_below(uri: str) -> dict[str, int]:
+    """Size in bytes of all objects below `uri`, by path relative to it."""
+    filesystem, path = _open(uri)
+    root = path.rstrip("/") + "/"
+    with _talking(uri, "read"):
+        filesystem.invalidate_cache()
+        return {
+            name.removeprefix(root): int(found["size"]) for name, found in filesystem.find(path, detail=True).items()
+        }
+
+
+def size(uri: str) -> int | None:
+    """Size in bytes of one object; None where there is none."""
+    filesystem, path = _open(uri)
+    with _talking(uri, "read"):
+        return int(filesystem.size(path)) if filesystem.exists(path) else None
+
+
+def modified(uri: str) -> datetime:
+    """When one object was last written (UTC).
+
+    Raises:
+        FileNotFoundError: There is none.
+        Outside: The store does not answer.
+    """
+    filesystem, path = _open(uri)
+    with _talking(uri, "read", besides=FileNotFoundError):
+        found: datetime = filesystem.modified(path)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def write_bytes(uri: str, content: bytes) -> None:

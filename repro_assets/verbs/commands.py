@@ -176,6 +176,21 @@ def reproduce(run: str, strict: bool, keep: bool, json: bool) -> None:
     verb.require_passing(answer, strict=strict)
 
 
+def preflight(run: str | None, every: bool, json: bool) -> None:
+    """`repro preflight`."""
+    from repro_assets.verbs import preflight as verb
+
+    if every == (run is not None):
+        raise BadInput("name one run, or --all", fix="`repro preflight RUN` or `repro preflight --all`")
+    here = settings_module.load()
+    rows = verb.preflight(run, here, _tidy_instance(here), RawTables())
+    if json:
+        printing.document(verb.document(rows))
+    else:
+        printing.preflight(rows)
+    verb.require_ready(rows)
+
+
 def sql(query: str, limit: int, json: bool, csv: bool) -> None:
     """`repro sql`."""
     from repro_assets.verbs import sql as verb

@@ -17,6 +17,7 @@ from repro_assets.resources.built_environments import MadeEnvironment
 from repro_assets.settings import Settings
 from repro_assets.verbs.backfill import BackfillReport
 from repro_assets.verbs.environments import CheckedEnvironment, EnvironmentRow
+from repro_assets.verbs.preflight import RunPreflight
 from repro_assets.verbs.versions import VersionRow
 
 SHORT = 12
@@ -159,6 +160,23 @@ def shown(content: Mapping[str, Any]) -> None:
         )
     print_table(table)
     _pins(stages[manifest["order"][-1]], content["patch"])
+
+
+def preflight(rows: Sequence[RunPreflight]) -> None:
+    """A line per run, then every reason and what else should be known, each once."""
+    if not rows:
+        sys.stderr.write("no run has a manifest yet: `repro run KEY` makes one\n")
+        return
+    table = Table("MLflow run", "data version", "can be run again", box=None)
+    for row in rows:
+        answer = row.answer
+        state = answer.words if answer.ready else f"blocked: {len(answer.reasons)} reasons"
+        table.add_row(row.mlflow_run_id, row.data_version, state)
+    print_table(table)
+    reasons = dict.fromkeys(reason for row in rows for reason in row.answer.reasons)
+    notes = dict.fromkeys(note for row in rows for note in row.answer.notes)
+    for line in [*(f"blocked by {reason}" for reason in reasons), *(f"note: {note}" for note in notes)]:
+        sys.stderr.write(f"{line}\n")
 
 
 def _pins(stage: Mapping[str, Any], patch: str | None) -> None:
