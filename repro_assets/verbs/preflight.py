@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput, Blocked, DataDamaged, ReproError
+from repro_assets.errors import BadInput, Blocked, DataDamaged, EnvironmentUnavailable, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.compute import Jar, parse_cluster
-from repro_assets.pins.environment import parse_lock
+from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.preflight import Finding, Preflight, judge, reason
 from repro_assets.resources import capsule_store
+from repro_assets.resources.environment_build import readiness
 from repro_assets.resources.jars import jar_paths
 from repro_assets.resources.raw_version import examine
 from repro_assets.resources.run_lookup import REPRODUCES_TAG, find_parent
@@ -33,25 +34,11 @@ if TYPE_CHECKING:
 SCHEMA = "repro-preflight/1"
 _MANIFEST_TAG = "repro.manifest"
 _PAGE = 500
+_NAMED_AT_MOST = 3
 
 
-@dataclass(frozen=True)
-class RecordedEnvironment:
-    """An environment as a run recorded it, proved to be what its manifest declares.
-
-    Attributes:
-        declared: `pins.environment.declared` of the manifest.
-        yaml: Content of the conda file.
-        lock: Content of the lock.
-    """
-
-    declared: Mapping[str, Any]
-    yaml: bytes
-    lock: bytes
-
-
-# Whether an environment is made, or can be.
-EnvironmentCheck = Callable[[RecordedEnvironment], Finding]
+# Pin, conda file and lock of an environment: whether it is made, or can be.
+EnvironmentCheck = Callable[[EnvironmentPin, bytes, bytes, "Settings"], Finding]
 
 
 @dataclass(frozen=True)
@@ -63,11 +50,12 @@ class RunPreflight:
     answer: Preflight
 
 
-def kept_with_the_run(environment: RecordedEnvironment) -> Finding:
-    """Check of an environment that looks no further than the run: its lock is there and can be read."""
-    declared, packages = environment.declared, parse_lock(environment.lock.decode())
-    needs = f"Python {declared['python_minor']}, Java {declared['java_major']}, {len(packages)} packages"
-    return Finding(notes=(f"environment {declared['name']} is kept with the run ({needs}); it is not looked for here",))
+def made_or_makeable(pin: EnvironmentPin, yaml: bytes, lock: bytes, settings: Settings) -> Finding:
+    """Whether an environment is made or can be, as far as can be told without asking an index."""
+    found = readiness(pin, yaml, lock, settings)
+    reasons = tuple(f"{EnvironmentUnavailable.__name__}: {text}" for text in found.reasons)
+    to_make = f"environment {pin.name} ({pin.digest[:16]}) has yet to be made: whether all its packages can still be had is not known"
+    return Finding(reasons, notes=() if reasons or found.made else (to_make,))
 
 
 @dataclass
@@ -86,7 +74,7 @@ class Surroundings:
     tables: RawTables
     client: MlflowClient
     now: datetime
-    environment: EnvironmentCheck = kept_with_the_run
+    environment: EnvironmentCheck = made_or_makeable
     _known: dict[tuple[str, ...], Finding] = field(default_factory=dict)
 
     def preflight(self, parent: Run) -> RunPreflight:
@@ -130,7 +118,7 @@ class Surroundings:
         def look() -> Finding:
             yaml = self._artifact(run_id, f"{declared['name']}.yaml", str(declared["yaml_sha256"]))
             lock = self._artifact(run_id, f"{declared['name']}.lock", str(declared["lock_sha256"]))
-            return self.environment(RecordedEnvironment(declared, yaml, lock))
+            return self.environment(EnvironmentPin.from_document(declared), yaml, lock, self.settings)
 
         return self._once(("environment", run_id), look)
 
@@ -171,7 +159,7 @@ def preflight(
     settings: Settings,
     instance: dg.DagsterInstance,
     tables: RawTables,
-    environment: EnvironmentCheck = kept_with_the_run,
+    environment: EnvironmentCheck = made_or_makeable,
 ) -> list[RunPreflight]:
     """Look at one run, or at every run that has a manifest.
 
@@ -222,8 +210,8 @@ def require_ready(rows: Sequence[RunPreflight]) -> None:
     if blocked:
         raise Blocked(
             "can't be run again" if len(rows) == 1 else f"{len(blocked)} of {len(rows)} runs can't be run again",
-            where=blocked[0].mlflow_run_id,
-            stored=f"{len(blocked[0].answer.reasons)} reasons, listed above",
+            where=", ".join(row.mlflow_run_id for row in blocked[:_NAMED_AT_MOST]),
+            stored="the reasons listed above",
         )
 
 

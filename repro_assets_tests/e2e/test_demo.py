@@ -237,3 +237,22 @@ def test_a_reproduction_leaves_no_workspace_behind(demo: Demo) -> None:
 def test_a_reproduction_is_shown_as_its_original(demo: Demo, way: str) -> None:
     found = demo.document["reproduction"]
     assert demo.installation.json("show", found[way])["mlflow_run_id"] == found["run"]
+
+
+def test_every_run_of_the_demo_can_be_run_again_as_far_as_can_be_seen(demo: Demo) -> None:
+    runs = demo.installation.json("preflight", "--all")["runs"]
+
+    assert [run["mlflow_run_id"] for run in runs] == [run["mlflow_run_id"] for run in demo.runs]
+    assert [(run["ready"], run["reasons"]) for run in runs] == [(True, [])] * 3
+    # Of three versions of the cases two were followed by another one, and a table is kept for ten years.
+    assert [run["until"] is None for run in runs] == [False, False, True]
+
+
+def test_without_its_capsule_a_run_is_blocked_and_the_exit_code_says_so(demo: Demo, tmp_path: Path) -> None:
+    done = demo.installation.repro(
+        "preflight", demo.runs[-1]["key"], "--json", env={"REPRO_CAPSULES": str(tmp_path / "elsewhere")}
+    )
+
+    assert done.returncode == 3
+    (run,) = json.loads(done.stdout)["runs"]
+    assert [reason.partition(":")[0] for reason in run["reasons"]] == ["Blocked"]
