@@ -170,7 +170,8 @@ def preflight(rows: Sequence[RunPreflight]) -> None:
     table = Table("MLflow run", "data version", "can be run again", box=None)
     for row in rows:
         answer = row.answer
-        state = answer.words if answer.ready else f"blocked: {len(answer.reasons)} reasons"
+        # A reason may block many runs: it is said once, below.
+        state = answer.words if answer.ready else f"blocked ({len(answer.reasons)})"
         table.add_row(row.mlflow_run_id, row.data_version, state)
     print_table(table)
     reasons = dict.fromkeys(reason for row in rows for reason in row.answer.reasons)
