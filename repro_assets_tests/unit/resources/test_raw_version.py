@@ -213,3 +213,7 @@ def test_a_version_is_complete_from_its_checkpoint_on(tmp_path, names) -> None:
 )
 def test_without_a_whole_checkpoint_all_commits_are_needed(tmp_path, names) -> None:
     assert delta_log.missing_for(log_of(tmp_path, names), 6) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_checkpoint_of_a_later_version_leads_to_no_earlier_one(tmp_path) -> None:
+    assert delta_log.missing_for(log_of(tmp_path, CHECKPOINTS["one file"]), 4) == [0, 1, 2, 3, 4]
