@@ -27,6 +27,7 @@ COMMANDS = [
     ["backfill"],
     ["show"],
     ["preflight"],
+    ["reproduce"],
     ["sql"],
     ["demo"],
     ["ui"],
