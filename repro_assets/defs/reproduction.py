@@ -10,6 +10,7 @@ https://docs.dagster.io/guides/build/jobs
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -21,8 +22,9 @@ from repro_assets.defs.run_pins import OWNER_TAG
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
-from repro_assets.resources.preflight import obstacles
+from repro_assets.resources.preflight import Surroundings
 from repro_assets.resources.process_owner import current_owner
+from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Reproduction, Way
 from repro_assets.settings import load as load_settings
 
@@ -92,7 +94,8 @@ def _reproduce(
     client = connect(here.mlflow_tracking_uri)
     with speaking_of(here.mlflow_tracking_uri):
         parent = find_parent(client, experiment, config.run, context.instance)
-    found = reproduce(client, parent, Way(here, say, lambda record: obstacles(record, client, here), keep=config.keep))
+    around = Surroundings(here, RawTables(), client, datetime.now(UTC))
+    found = reproduce(client, parent, Way(here, say, lambda record: around.judge(record).reasons, keep=config.keep))
     run_id = log_verdict(client, parent, found.verdict, found.result, dagster_run_id=context.run.run_id)
     return found, run_id
 

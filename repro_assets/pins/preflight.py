@@ -1,7 +1,7 @@
 """Whether a past result could be run again, until when, and what stands in the way: from findings to one answer.
 
 Here belongs what follows from what was found.
-What does not: looking at tables, capsules, environments and jars (`resources.raw_version`, `verbs.preflight`).
+What does not: looking at tables, capsules, environments and jars (`resources.raw_version`, `resources.preflight`).
 """
 
 from __future__ import annotations

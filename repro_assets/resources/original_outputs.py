@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import DataDamaged, ReproError
+from repro_assets.errors import DataDamaged
 from repro_assets.pins.output import Output
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources.lake import Lake
@@ -87,8 +87,3 @@ def _verify_model(client: MlflowClient, where: str, source: str, expected: str) 
             expected=expected,
             fix="Restore it from a copy of the store",
         )
-
-
-def said(trouble: ReproError) -> str:
-    """A reason as verdicts and preflights give it: the error's kind, then its line."""
-    return f"{type(trouble).__name__}: {trouble}"

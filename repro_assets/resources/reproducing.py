@@ -5,10 +5,8 @@ The current code reads and compares; what is computed, the run's own capsule com
 
 from __future__ import annotations
 
-import hashlib
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +15,15 @@ from repro_assets.errors import Blocked, DataDamaged, Outside
 from repro_assets.pins.compute import parse_cluster
 from repro_assets.pins.contract import Failure, Request, Result
 from repro_assets.pins.environment import EnvironmentPin
+from repro_assets.pins.preflight import reason
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict, blocked, judge
-from repro_assets.resources import built_environments, environment_build
 from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
 from repro_assets.resources.capsule_store import capsule_path, unpack
-from repro_assets.resources.conda_env import check_running
 from repro_assets.resources.lake import Lake
-from repro_assets.resources.original_outputs import damaged_outputs, said
-from repro_assets.resources.run_records import load_record, read_artifact
+from repro_assets.resources.original_outputs import damaged_outputs
+from repro_assets.resources.run_environment import interpreter
+from repro_assets.resources.run_records import load_record, verified_artifact
 from repro_assets.resources.verdict_evidence import NUMERIC, Tables, gather
 from repro_assets.settings import Settings
 
@@ -80,7 +78,7 @@ class Way:
 
     settings: Settings
     report: Callable[[str], None]
-    obstacles: Callable[[RunRecord], list[str]]
+    obstacles: Callable[[RunRecord], Sequence[str]]
     keep: bool = False
     touch: Callable[[Workspace], None] = lambda _: None
 
@@ -102,7 +100,7 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
     try:
         record = load_record(client, parent)
     except (Blocked, DataDamaged) as trouble:
-        return Reproduction(blocked(run_id, key, [said(trouble)], seconds=_since(started)))
+        return Reproduction(blocked(run_id, key, [reason(trouble)], seconds=_since(started)))
     way.report(f"checking what {run_id} needs")
     reasons = _reasons(record, client, way)
     if reasons:
@@ -111,7 +109,7 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
         try:
             result = _run(record, client, place, way)
         except (Blocked, DataDamaged) as trouble:
-            return Reproduction(blocked(run_id, key, [said(trouble)], seconds=_since(started)), record)
+            return Reproduction(blocked(run_id, key, [reason(trouble)], seconds=_since(started)), record)
         _raise_if_outside(result.failure)
         evidence = gather(Tables(record, result, Lake(uri=way.settings.lake), Lake(uri=place.lake)))
         if way.keep:
@@ -123,7 +121,7 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
 def _reasons(record: RunRecord, client: MlflowClient, way: Way) -> list[str]:
     reasons = way.obstacles(record)
     damage = damaged_outputs(record, Lake(uri=way.settings.lake), client)
-    return [*reasons, *(said(one) for one in damage)]
+    return [*reasons, *(reason(one) for one in damage)]
 
 
 def _run(record: RunRecord, client: MlflowClient, place: Workspace, way: Way) -> Result:
@@ -166,34 +164,15 @@ def _version_files(record: RunRecord, client: MlflowClient) -> dict[str, bytes]:
         f"conda/{environment['name']}.yaml": (f"{environment['name']}.yaml", environment["yaml_sha256"]),
         f"clusters/{cluster['name']}.json": ("cluster.json", cluster["sha256"]),
     }
-    files = {}
-    for path, (artifact, expected) in wanted.items():
-        content = read_artifact(client, record.last.mlflow_run_id, artifact)
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected:
-            raise DataDamaged(
-                f"{artifact} of a run is not what was pinned",
-                where=f"MLflow run {record.last.mlflow_run_id}",
-                stored=found,
-                expected=expected,
-                fix="Restore the artifact from a copy of the store",
-            )
-        files[path] = content
-    return files
+    return {
+        path: verified_artifact(client, record.last.mlflow_run_id, artifact, str(sha256))
+        for path, (artifact, sha256) in wanted.items()
+    }
 
 
 def _interpreter(record: RunRecord, files: Mapping[str, bytes], way: Way) -> Path:
-    """The interpreter of the run's environment: this one where it is that environment, else the made one."""
     pin = EnvironmentPin.from_document(record.environment["declared"])
-    lock, yaml = files[f"conda/{pin.name}.lock"], files[f"conda/{pin.name}.yaml"]
-    if _is_running(pin, yaml, lock, way.settings):
-        return Path(sys.executable)
-    return environment_build.make(pin, yaml, lock, way.settings, way.report).python
-
-
-def _is_running(pin: EnvironmentPin, yaml: bytes, lock: bytes, settings: Settings) -> bool:
-    receipt = check_running(built_environments.verified(pin, yaml, lock), "record", settings)
-    return not receipt.mismatches and receipt.pin.digest == pin.digest
+    return interpreter(pin, files[f"conda/{pin.name}.yaml"], files[f"conda/{pin.name}.lock"], way.settings, way.report)
 
 
 def _raise_if_outside(failure: Failure | None) -> None:

@@ -6,6 +6,7 @@ the manifest of whatever was made of it. All of them have to agree before anythi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -86,6 +87,26 @@ def read_artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
             return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
         except (MlflowException, OSError) as error:
             raise Blocked(f"{name} of a run is gone", where=f"MLflow run {run_id}", fix=_FIX) from error
+
+
+def verified_artifact(client: MlflowClient, run_id: str, name: str, sha256: str) -> bytes:
+    """The bytes of one artifact, proved to be those that a manifest names.
+
+    Raises:
+        Blocked: It is gone.
+        DataDamaged: It is another one.
+    """
+    content = read_artifact(client, run_id, name)
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DataDamaged(
+            f"{name} of a run is not the one that was recorded",
+            where=f"MLflow run {run_id}",
+            stored=f"sha256 {found}",
+            expected=f"sha256 {sha256}",
+            fix=_FIX,
+        )
+    return content
 
 
 def _add_stage(

@@ -14,10 +14,10 @@ from rich.table import Table
 from repro_assets.defs.chain_run import RunReport
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.built_environments import MadeEnvironment
+from repro_assets.resources.preflight import RunPreflight
 from repro_assets.settings import Settings
 from repro_assets.verbs.backfill import BackfillReport
 from repro_assets.verbs.environments import CheckedEnvironment, EnvironmentRow
-from repro_assets.verbs.preflight import RunPreflight
 from repro_assets.verbs.versions import VersionRow
 
 SHORT = 12

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
 from repro_assets.resources.capsule_process import Workspace
-from repro_assets.resources.preflight import obstacles
+from repro_assets.resources.preflight import Surroundings
+from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Way, reproduce
 from repro_assets.resources.run_records import load_record
 from repro_assets.resources.tracking_store import connect, initialise
@@ -79,7 +81,9 @@ class Past:
         initialise(here, EXPERIMENT.name)
         client = connect(here.mlflow_tracking_uri)
         parent = client.get_run(self.run["mlflow_run_id"])
-        way = Way(here, lambda _: None, lambda record: obstacles(record, client, here), touch=touch)
+        tables = RawTables(lake=here.lake)
+        around = Surroundings(here, tables, client, datetime.now(UTC))
+        way = Way(here, lambda _: None, lambda record: around.judge(record).reasons, touch=touch)
         return reproduce(client, parent, way).verdict
 
     def record(self) -> RunRecord:
@@ -267,12 +271,12 @@ DAMAGE: dict[str, tuple[Callable[[Past], Path], Callable[[bytes], bytes | None],
     "a changed lock": (
         lambda past: _artifact(past, "predictions", "ml-v1.lock"),
         lambda old: old + b"\n",
-        "ml-v1.lock of a run is not what was pinned",
+        "ml-v1.lock of a run is not the one that was recorded",
     ),
     "a changed cluster file": (
         lambda past: _artifact(past, "predictions", "cluster.json"),
         lambda old: old + b"\n",
-        "cluster.json of a run is not what was pinned",
+        "cluster.json of a run is not the one that was recorded",
     ),
 }
 

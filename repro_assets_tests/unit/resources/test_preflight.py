@@ -22,9 +22,10 @@ from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.manifest import manifest_digest, run_manifest
 from repro_assets.pins.preflight import Finding
 from repro_assets.resources.capsule_store import capsule_path, keep
+from repro_assets.resources.preflight import RunPreflight, Surroundings
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.settings import Settings
-from repro_assets.verbs.preflight import RunPreflight, Surroundings, document, require_ready
+from repro_assets.verbs.preflight import document, require_ready
 from repro_assets_tests.unit.pins.run_records import KEY, ORDER, manifest
 
 TAR = b"\0" * 10_240
