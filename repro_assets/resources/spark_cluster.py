@@ -120,10 +120,26 @@ def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
     os.environ.setdefault("SPARK_CONF_DIR", str(_CONF_DIR))
     # Workers in the environment that was pinned: Spark would take whatever `python3` is on PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    session: SparkSession = spark_session_from_config(  # type: ignore[no-untyped-call] # dagster_pyspark leaves it untyped
-        {**cluster.settings(), **_placement(cluster, settings)}
-    )
+    wanted = {**cluster.settings(), **_placement(cluster, settings)}
+    with _stdout_kept():
+        session: SparkSession = spark_session_from_config(wanted)  # type: ignore[no-untyped-call] # left untyped there
     return session
+
+
+@contextmanager
+def _stdout_kept() -> Generator[None, None, None]:
+    """Give what starts meanwhile our stderr as its stdout.
+
+    The JVM writes its own warnings (`CodeCache is full`) to stdout, into the middle of a JSON document.
+    """
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
 
 
 def _placement(cluster: ClusterFile, settings: Settings) -> dict[str, str]:
