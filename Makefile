@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup browser demo ui test test-unit test-slow test-pages check format lock lock-env envs-digest clean
 PYTEST := .venv/bin/python -m pytest
+# Two files at a time: most of them wait for a process to start. A file's tests stay together, and share its fixtures.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,13 +21,13 @@ ui: setup ## Dagster's and MLflow's pages on loopback
 	@.venv/bin/repro ui
 
 test: setup ## unit, Dagster definitions, Spark, one end-to-end on real files (REPRO_REAL_DATA)
-	$(PYTEST) -m "not slow and not pages"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not pages"
 
 test-unit: setup ## unit tests alone: no JVM, seconds
-	$(PYTEST) -m "not slow and not pages" repro_assets_tests/unit
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not pages" repro_assets_tests/unit
 
-test-slow: setup ## faults, two installations, your own tables
-	$(PYTEST) -m slow
+test-slow: setup ## faults, reproductions, two installations, your own tables
+	$(PYTEST) $(SIDE_BY_SIDE) -m slow
 
 test-pages: setup browser ## both pages, one in a browser, backfills that are interrupted; minutes each
 	$(PYTEST) -m pages

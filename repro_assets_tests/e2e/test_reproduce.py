@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,9 +25,11 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.contract import Request
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
-from repro_assets.resources.capsule_process import Workspace
+from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
+from repro_assets.resources.capsule_store import unpack
 from repro_assets.resources.preflight import Surroundings
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Way, reproduce
@@ -39,6 +42,8 @@ from repro_assets_tests.installation import REPRO, Installation
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 PROJECT = Path(__file__).parents[2]
+# A capsule of this project from an older commit, what it was asked for, and what it answered then.
+KEPT = Path(__file__).parents[1] / "kept"
 KEY = "covid_cases-v000000--job_changes-v000000"
 CHOSEN = ["--set", "model.family=random_forest", "--set", "model.n_estimators=20", "--set", "predictions.threshold=0.4"]
 # Edits of a person who goes on working: file, text before and after.
@@ -314,6 +319,28 @@ def test_all_reasons_come_at_once_and_the_verdict_stands_on_the_original_though_
     tags = past.installation.tags(past.run["mlflow_run_id"])
     assert (tags["repro.verdict"], tags["repro.verdict.run"]) == ("BLOCKED", found["reproduction_run"])
     assert "Traceback" not in done.stderr
+
+
+def test_a_capsule_kept_from_an_older_commit_answers_as_it_did(past: Past) -> None:
+    kept = json.loads((KEPT / "kept.json").read_text())
+    request, here = Request.from_document(kept["request"], "kept.json"), past.settings
+    with workspace(here) as place:
+        unpack(KEPT / f"{kept['capsule']}.tar.gz", kept["capsule"], place.code)
+        envs = ("conda/ml-v1.lock", "conda/ml-v1.yaml", "clusters/local-v1.json")
+        write_envs(place, {name: (place.code / "envs" / name).read_bytes() for name in envs})
+        result = run_capsule(
+            request,
+            place,
+            python=Path(sys.executable),
+            settings=here,
+            variables=settings_module.kernel_variables({}),
+            progress=lambda _: None,
+        )
+    assert result.failure is None
+    assert result.capsule == kept["capsule"]
+    assert {asset: stage.output_digest for asset, stage in result.stages.items()} == kept["outputs"]
+    assert {asset: stage.identity for asset, stage in result.stages.items()} == kept["identities"]
+    assert result.stages["predictions"].metrics == kept["metrics"]
 
 
 def test_an_interrupt_ends_the_old_process_and_leaves_no_workspace(past: Past) -> None:
