@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from repro_assets import settings
 from repro_assets.pins.environment import parse_lock
 from repro_assets.resources.uv_tool import find_uv
+from repro_assets.sample.generate import generate
+from repro_assets_tests.installation import Installation
 
 PROJECT = Path(__file__).parents[2]
 # As a reproduction has it: the environment's interpreter alone, the sources first on its path.
@@ -80,22 +83,40 @@ def test_a_lock_is_never_resolved_under_a_name_that_is_taken_or_none(tree, name,
     assert {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
-def test_the_second_environment_can_be_made_checked_and_imports_every_module_of_this_project() -> None:
-    # In the project's own `var`, so that it is made once and not by every call of the tests.
+def made(name: str) -> Path:
+    """The interpreter of an environment; in the project's own `var`, so that it is made once and not by every call."""
     environ = {**os.environ, "REPRO_VAR": str(settings.load({}).var)}
 
     def env(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "repro_assets.cli", "env", *arguments]
         return subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True, check=False)
 
-    made = env("make", "ml-v2")
-    assert made.returncode == 0, made.stderr
-    checked = env("check", "ml-v2")
+    done, checked = env("make", name), env("check", name)
+    assert done.returncode == 0, done.stderr
     assert (checked.returncode, "as its lock says" in checked.stderr) == (0, True), checked.stderr
+    return Path(done.stderr.splitlines()[-1].rsplit(", ", 1)[1])
 
-    python = made.stderr.splitlines()[-1].rsplit(", ", 1)[1]
+
+@pytest.mark.builds
+def test_the_second_environment_can_be_made_checked_and_imports_every_module_of_this_project() -> None:
+    python = made("ml-v2")
     done = subprocess.run(
         [python, "-I", "-c", IMPORT_ALL, str(PROJECT)], cwd="/", capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "1.8.0\n"), done.stderr
+
+
+@pytest.mark.builds
+@pytest.mark.spark
+def test_a_run_made_under_one_environment_is_identical_from_it_while_another_is_live(tmp_path: Path) -> None:
+    own, live = made("ml-v1"), made("ml-v2")
+    installation, feed = Installation.make(tmp_path / "state"), generate(tmp_path / "feed", versions=1)
+    for table, files in (("covid_cases", feed.covid_files), ("job_changes", feed.job_files)):
+        installation.json("ingest", table, *map(str, files))
+    (run,) = installation.json("backfill", "--all")["runs"]
+    command = [str(live), "-P", "-m", "repro_assets.cli", "reproduce", run["key"], "--strict", "--json"]
+    environ = {**installation.environment(), "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"starts in {own.parent.parent.name}" in done.stderr.replace(f"{own.parent.parent.parent}/", "")
+    assert json.loads(done.stdout)["verdict"] == "IDENTICAL"

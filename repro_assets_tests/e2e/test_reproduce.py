@@ -204,7 +204,7 @@ def test_a_change_planted_in_the_capsules_copy_diverges_at_its_stage_and_no_earl
 ) -> None:
     live = _files(past.installation.var / "lake")
     verdict = past.judge(lambda place: _edit(place.code / planted[0], planted[1]))
-    assert verdict.word == "DIVERGED"
+    assert verdict.word == "DIVERGED", verdict.reasons
     assert verdict.first_difference == first
     at = [stage.asset for stage in verdict.stages].index(first)
     assert [stage.equal for stage in verdict.stages] == [True] * at + [False] * (len(verdict.stages) - at)
