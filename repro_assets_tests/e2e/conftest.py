@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import pytest
@@ -22,6 +22,13 @@ class Demo:
 
     installation: Installation
     document: dict[str, Any]
+    _shown: dict[str, Any] = field(default_factory=dict)
+
+    def shown(self, key: str) -> dict[str, Any]:
+        """What `repro show` says of a data version's run, asked once."""
+        if key not in self._shown:
+            self._shown[key] = self.installation.json("show", key)
+        return self._shown[key]
 
     @property
     def runs(self) -> list[dict[str, Any]]:
