@@ -14,8 +14,8 @@ from typing import Any
 
 import dagster as dg
 
+from repro_assets.defs.launch import execute_owned
 from repro_assets.defs.parameters import read_parameters
-from repro_assets.defs.run_pins import owner_tag
 from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.errors import Outside, ReproError
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
@@ -133,7 +133,7 @@ def run_chain(
     """
     run_id, started = str(uuid.uuid4()), time.monotonic()
     try:
-        _execute(chain, key, run_config, instance, run_id, {}, selection)
+        execute_owned(chain, instance, run_id=run_id, run_config=run_config, partition_key=key, selection=selection)
     except dg.DagsterError as error:
         report = read_report(instance, key, run_id, time.monotonic() - started)
         if report.unequal:
@@ -155,7 +155,7 @@ def attempt_chain(
     """
     run_id, started, reason = str(uuid.uuid4()), time.monotonic(), None
     try:
-        _execute(chain, key, run_config, instance, run_id, tags)
+        execute_owned(chain, instance, run_id=run_id, run_config=run_config, tags=tags, partition_key=key)
     except Exception as error:  # noqa: BLE001 - not swallowed: told as this version's reason, the others go on
         reason = reason_of(_failed_check(instance, run_id) or error)
     report = read_report(instance, key, run_id, time.monotonic() - started)
@@ -227,32 +227,6 @@ def reason_of(error: BaseException) -> str:
     else:
         text = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:_LONGEST_REASON]
-
-
-def _execute(
-    chain: dg.JobDefinition,
-    key: str,
-    run_config: Mapping[str, Any],
-    instance: dg.DagsterInstance,
-    run_id: str,
-    tags: Mapping[str, str],
-    selection: Sequence[str] | None = None,
-) -> None:
-    try:
-        chain.execute_in_process(
-            instance=instance,
-            partition_key=key,
-            run_config=dict(run_config),
-            run_id=run_id,
-            tags={**tags, **owner_tag()},
-            asset_selection=None if selection is None else [dg.AssetKey(asset) for asset in selection],
-        )
-    except BaseException:
-        # An interrupt between creating the run and starting it leaves one that nobody would ever end.
-        run = instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(run, message="Interrupted before Dagster could end it.")
-        raise
 
 
 def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from repro_assets.defs.checks import JUDGED_DIGEST, REPRODUCES, VERDICT
 from repro_assets.defs.page_links import mlflow_link
+from repro_assets.defs.partitions import is_key
 from repro_assets.defs.run_pins import OWNER_TAG
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
@@ -103,7 +104,8 @@ def _reproduce(
 def _log_check(context: dg.OpExecutionContext, found: Reproduction, run_id: str) -> None:
     """Show the verdict on the original's partition; one about a swapped component says nothing about the original."""
     record, verdict = found.record, found.verdict
-    if record is None or _CHECKED not in record.stages or verdict.swapped:
+    reached = record is None or _CHECKED in record.stages
+    if not reached or verdict.swapped or not is_key(verdict.data_version):
         return
     evaluation = dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(_CHECKED),
@@ -111,17 +113,19 @@ def _log_check(context: dg.OpExecutionContext, found: Reproduction, run_id: str)
         passed=verdict.passes,
         severity=dg.AssetCheckSeverity.ERROR,
         blocking=False,
-        partition=record.data_version,
+        partition=verdict.data_version,
         description=in_a_line(verdict),
         metadata=_check_metadata(record, verdict, run_id),
     )
     context.log_event(evaluation)  # type: ignore[arg-type] # Dagster takes it at run time; its annotation lags behind
 
 
-def _check_metadata(record: RunRecord, verdict: Verdict, run_id: str) -> dict[str, Any]:
+def _check_metadata(record: RunRecord | None, verdict: Verdict, run_id: str) -> dict[str, Any]:
+    # Where the manifests can't be believed there is no digest to speak of, and later materializations hand nothing on.
+    judged = {JUDGED_DIGEST: record.stages[_CHECKED].output_digest} if record else {}
     return {
         VERDICT: verdict.word,
-        JUDGED_DIGEST: record.stages[_CHECKED].output_digest,
+        **judged,
         "run": verdict.run,
         "reproduction_run": run_id,
         "mlflow": mlflow_link(load_settings(), run_id),

@@ -109,8 +109,9 @@ class RunRecord:
 
     @property
     def enforced(self) -> bool:
-        """Whether the environment was the declared one, not only written down."""
-        return bool(self.environment["effective"]["mode"] == "enforce")
+        """Whether the environment of every stage was the declared one, not only written down."""
+        modes = {stage.manifest["pins"]["environment"]["effective"]["mode"] for stage in self.stages.values()}
+        return modes == {"enforce"}
 
 
 def stage_record(asset: str, mlflow_run_id: str, document: Mapping[str, Any]) -> StageRecord:

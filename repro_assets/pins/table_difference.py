@@ -106,13 +106,15 @@ def table_difference(expected: pa.Table, found: pa.Table, candidates: Sequence[S
     )
 
 
-def _names_rows(names: Sequence[str], *tables: pa.Table) -> bool:
-    if not all(name in table.column_names for table in tables for name in names):
+def _names_rows(names: Sequence[str], expected: pa.Table, found: pa.Table) -> bool:
+    if not all(name in table.column_names for table in (expected, found) for name in names):
+        return False
+    if any(expected.schema.field(name).type != found.schema.field(name).type for name in names):
         return False
     return all(
         table.select(names).group_by(list(names)).aggregate([]).num_rows == table.num_rows
         and not any(table[name].null_count for name in names)
-        for table in tables
+        for table in (expected, found)
     )
 
 
@@ -124,9 +126,9 @@ def _matched(expected: pa.Table, found: pa.Table, keys: Sequence[str]) -> tuple[
         return table.select(list(keys)).append_column(name, pa.array(range(table.num_rows), pa.int64()))
 
     wanted = numbered(expected, "left")
-    types = [wanted.schema.field(key) for key in keys]
-    others = numbered(found, "right").cast(pa.schema([*types, pa.field("right", pa.int64())]))
-    pairs = wanted.join(others, keys=list(keys), join_type="inner").sort_by([(key, "ascending") for key in keys])
+    pairs = wanted.join(numbered(found, "right"), keys=list(keys), join_type="inner").sort_by(
+        [(key, "ascending") for key in keys]
+    )
     return expected.take(pairs["left"]), found.take(pairs["right"])
 
 
@@ -157,8 +159,10 @@ def _differs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Any:
     import pyarrow.compute as pc
 
     if left.type != right.type:
+        # Never the narrower one: casting down would make a difference vanish.
+        common = pa.float64() if _is_number(left.type) and _is_number(right.type) else left.type
         try:
-            right = right.cast(left.type)
+            left, right = left.cast(common), right.cast(common)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return np.ones(len(left), dtype=bool)
     if pa.types.is_nested(left.type):
@@ -178,16 +182,19 @@ def _largest(left: pa.ChunkedArray, right: pa.ChunkedArray, where: Any) -> float
     import numpy as np
     import pyarrow as pa
 
-    def is_number(kind: pa.DataType) -> bool:
-        return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
-
-    if not (is_number(left.type) and is_number(right.type)):
+    if not (_is_number(left.type) and _is_number(right.type)):
         return None
     one, other = (column.take(pa.array(where)).cast(pa.float64(), safe=False) for column in (left, right))
     if one.null_count or other.null_count:
         return None
     largest = float(np.abs(one.to_numpy() - other.to_numpy()).max())
     return largest if np.isfinite(largest) else None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def _examples(

@@ -5,7 +5,7 @@
 `DIVERGED`: a stage differs; the first one is named, and how.
 `BLOCKED`: something that the result needs is gone or is not what was recorded; all reasons are named.
 
-Here belongs what follows from evidence. Gathering it does not: tables are read by whoever asks (`defs.reproduction`).
+Here belongs what follows from evidence. Gathering it does not (`resources.verdict_evidence`).
 """
 
 from __future__ import annotations
@@ -205,9 +205,9 @@ def judge(
     differing = [stage for stage in stages if not stage.equal and stage.found is not None]
     reasons = (_reason(result, stages),) if result.failure else ()
     components = _components(record, result, evidence.swapped)
-    not_compared = (*evidence.not_compared, *_out_of_reach(record, components))
+    not_compared = (*evidence.not_compared, *_out_of_reach(record, result, components))
     return Verdict(
-        word=_word(stages, differing, result, evidence, not_compared, blocking, numeric),
+        word=_word(stages, differing, result, evidence, not_compared, components, blocking, numeric),
         run=record.mlflow_run_id,
         data_version=record.data_version,
         stages=stages,
@@ -227,6 +227,7 @@ def _word(
     result: Result,
     evidence: Evidence,
     not_compared: Sequence[str],
+    components: Sequence[Component],
     blocking: Sequence[str],
     numeric: Sequence[str],
 ) -> Word:
@@ -235,9 +236,11 @@ def _word(
     unreached = [stage for stage in stages if stage.found is None]
     if not differing and not unreached:
         return "EQUIVALENT" if not_compared else "IDENTICAL"
+    # The same data and code on another machine or other packages: a small change of the code is no tolerance.
+    same = all(component.equal for component in components if component.name in ("data", "code"))
     within = not unreached and all(stage.asset in numeric for stage in differing)
     close = evidence.closeness is not None and evidence.closeness.is_within
-    return "EQUIVALENT" if within and close else "DIVERGED"
+    return "EQUIVALENT" if same and within and close else "DIVERGED"
 
 
 def _stage(expected: StageRecord, found: StageRecord | None) -> StageComparison:
@@ -262,13 +265,22 @@ def _reason(result: Result, stages: Sequence[StageComparison]) -> str:
     return f"{where} was not reached: {said}" if where else said
 
 
-def _out_of_reach(record: RunRecord, components: Sequence[Component]) -> list[str]:
+def _out_of_reach(record: RunRecord, result: Result, components: Sequence[Component]) -> list[str]:
     """What makes `IDENTICAL` more than can be said, although nothing differs."""
+    if set(record.stages) != set(result.stages):
+        return []  # stages that were not reached say enough
     said = [
         f"{component.name}: what ran is not what was asked for"
         for component in components
-        if component.found is not None and not component.equal and not component.swapped
+        if not component.equal and not component.swapped
     ]
+    if not any(component.swapped for component in components):
+        said += [
+            f"{asset}: made under another identity, of other code, environment, cluster or parameters than the run"
+            for asset, stage in record.stages.items()
+            if stage.identity != result.stages[asset].identity
+            and stage.output_digest == result.stages[asset].output_digest
+        ]
     if not record.enforced:
         said.append(
             "environment: the original's was written down and not enforced, so nothing says that it was this one"
@@ -294,7 +306,12 @@ def _components(record: RunRecord, result: Result, swapped: Sequence[str]) -> tu
 
 def _data(record: RunRecord) -> dict[str, Any]:
     return {
-        table: {"version": pin.commit.version, "fingerprint": pin.rows.fingerprint}
+        table: {
+            "table_id": pin.commit.table_id,
+            "version": pin.commit.version,
+            "commit_sha256": pin.commit.commit_sha256,
+            "fingerprint": pin.rows.fingerprint,
+        }
         for table, pin in record.data.items()
     }
 

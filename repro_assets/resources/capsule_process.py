@@ -1,7 +1,8 @@
 """Runs an old capsule in isolation: a workspace of its own, the run's own environment, a process that sees no live state.
 
-The process is handed the live lake to read raw rows from, and nothing else that belongs to this installation: no
-database and no folder. Everything that it writes goes below the workspace, which is removed afterwards.
+The process is handed the live lake to read raw rows from, the jars that were fetched and the memo of packages that were
+proved (copies and links to single files), and nothing else that belongs to this installation. Everything that it writes
+goes below the workspace, which is removed afterwards.
 """
 
 from __future__ import annotations
@@ -12,24 +13,34 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Any
 
-from repro_assets.errors import Outside
+import psutil
+
+from repro_assets.errors import DataDamaged, Outside
 from repro_assets.pins.contract import Request, Result
 from repro_assets.pins.version_file import DIGESTS
-from repro_assets.resources.process_owner import current_owner, is_alive
+from repro_assets.resources.process_owner import current_owner, is_alive, owner_of
 from repro_assets.settings import THREAD_VARIABLES, Settings
 
 # What would lead the process to this installation, to other code, or to other threads than its cluster file says.
-_LEFT_OUT = ("REPRO_", "MLFLOW_", "DAGSTER_", "GIT_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", *THREAD_VARIABLES)
+_LEFT_OUT = (
+    *("REPRO_", "MLFLOW_", "DAGSTER_", "GIT_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"),
+    *("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
+    *THREAD_VARIABLES,
+)
 _OWNER = "owner.json"
 _LAST_LINES = 20
 _PATIENCE_SECONDS = 20
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,9 @@ def workspace(settings: Settings, *, keep: bool = False) -> Generator[Workspace,
     try:
         yield Workspace(folder)
     finally:
-        if not keep:
+        if keep:
+            (folder / _OWNER).unlink(missing_ok=True)  # what has no owner is removed by hand only
+        else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -140,14 +153,19 @@ def run_capsule(
             where=place.code,
             stored=" | ".join(line for line in last if line)[-600:] or "nothing",
         )
-    return Result.from_document(json.loads(target.read_text(encoding="utf-8")), str(target))
+    try:
+        document = json.loads(target.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataDamaged("a capsule's answer can't be read", where=target, stored=str(error)) from error
+    return Result.from_document(document, str(target))
 
 
 def _prepare(place: Workspace, settings: Settings) -> None:
     (place.var / "envs").mkdir(parents=True, exist_ok=True)
     (place.folder / "work").mkdir(exist_ok=True)
-    if settings.jars.is_dir():  # downloads, checked by digest whenever they are used
-        (place.var / "jars").symlink_to(settings.jars)
+    (place.var / "jars").mkdir()
+    for jar in settings.jars.glob("*.jar"):  # downloads, checked by digest whenever they are used
+        (place.var / "jars" / jar.name).symlink_to(jar)
     for memo in (settings.var / "envs").glob("proved-*.json"):
         shutil.copy(memo, place.var / "envs" / memo.name)
 
@@ -182,14 +200,40 @@ def _execute(
         errors="replace",
         start_new_session=True,
     )
+    lines: SimpleQueue[str] = SimpleQueue()
+    # In a thread, since whatever the process leaves behind may hold the pipe open for good.
+    reader = threading.Thread(target=_drain, args=(process.stderr, lines), daemon=True)
+    reader.start()
     try:
-        for line in process.stderr or ():
-            last.append(line.rstrip())
-            progress(line.rstrip())
-        process.wait()
+        _note_child(place, process)
+        while process.poll() is None:
+            _hear(lines, last, progress)
     finally:
         _end(process)
+        reader.join(_PATIENCE_SECONDS)
+    while not lines.empty():
+        _hear(lines, last, progress)
     return last
+
+
+def _drain(stderr: IO[str] | None, lines: SimpleQueue[str]) -> None:
+    with stderr or nullcontext(()) as source:
+        for line in source:
+            lines.put(line.rstrip())
+
+
+def _hear(lines: SimpleQueue[str], last: deque[str], progress: Callable[[str], None]) -> None:
+    with suppress(Empty):
+        line = lines.get(timeout=_LOOK_SECONDS)
+        last.append(line)
+        progress(line)
+
+
+def _note_child(place: Workspace, process: subprocess.Popen[str]) -> None:
+    """Write down which process works here, so that whoever finds the workspace abandoned can end it."""
+    with suppress(psutil.NoSuchProcess):
+        owner = {**current_owner(), "child": owner_of(process.pid)}
+        (place.folder / _OWNER).write_text(json.dumps(owner))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -200,8 +244,6 @@ def _end(process: subprocess.Popen[str]) -> None:
             process.wait(_PATIENCE_SECONDS)
     _signal(process, signal.SIGKILL)
     process.wait()
-    if process.stderr is not None:
-        process.stderr.close()
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
@@ -218,4 +260,12 @@ def _remove_abandoned(root: Path) -> None:
         except (OSError, ValueError):
             continue  # being made right now, or not ours
         if is_alive(owner) is False:
+            _end_child(owner.get("child"))
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_child(child: Mapping[str, Any] | None) -> None:
+    """A killed command leaves its old process behind, with the group that it leads."""
+    if child is not None and is_alive(child):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(int(child["pid"]), signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from repro_assets.errors import DataDamaged
 from repro_assets.pins.output import Output
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources.lake import Lake
+from repro_assets.resources.run_records import says_gone
 from repro_assets.resources.tracking_store import speaking_of
 
 if TYPE_CHECKING:
@@ -37,24 +39,53 @@ def damaged_outputs(record: RunRecord, lake: Lake, client: MlflowClient) -> list
     found: list[DataDamaged] = []
     for stage in record.stages.values():
         try:
-            output = stored_output(stage, record.data_version, lake)
-            if output is not None:
-                _require_parts(stage, output, lake)
-                lake.verify(output)
+            _verify_output(stage, record.data_version, lake)
             _verify_models(stage, client)
         except DataDamaged as damage:
             found.append(damage)
     return found
 
 
-def _require_parts(stage: StageRecord, output: Output, lake: Lake) -> None:
-    parts = {part.name: part.digest for part in output.parts}
-    if parts != stage.parts:
+def replaced_outputs(record: RunRecord, lake: Lake) -> list[str]:
+    """Stages in whose place another result of the same identity stands, a sentence each."""
+    return [
+        f"stored {stage.asset}: another result of the same identity stands in its place"
+        for stage in record.stages.values()
+        if lake.find(stage.asset, record.data_version, stage.identity) is not None
+        and stored_output(stage, record.data_version, lake) is None
+    ]
+
+
+def _verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
+    """An output's files, and what is in them: a marker can be exchanged together with a file, a manifest can't."""
+    from repro_assets.pins.fingerprint import fingerprint
+    from repro_assets.pins.model_digest import model_digest
+    from repro_assets.resources.model_file import load_model
+
+    output = stored_output(stage, data_version, lake)
+    if output is None:
+        return
+    where = lake.folder(output.asset, output.data_version, output.identity)
+    _require_parts(stage, {part.name: part.digest for part in output.parts}, where)
+    lake.verify(output)
+    found = {}
+    for part in output.parts:
+        if part.kind == "model":
+            content, file, location = lake.read_model(output, part.name)
+            found[part.name] = model_digest(load_model(content, sha256=file.sha256, where=location))
+        else:
+            found[part.name] = fingerprint(lake.read_table(output, part.name)).digest
+    _require_parts(stage, found, where)
+
+
+def _require_parts(stage: StageRecord, found: Mapping[str, str], where: str) -> None:
+    wrong = sorted(name for name in {**stage.parts, **found} if stage.parts.get(name) != found.get(name))
+    if wrong:
         raise DataDamaged(
-            f"the marker of {stage.asset} names other parts than its manifest",
-            where=lake.folder(output.asset, output.data_version, output.identity),
-            stored=str(parts)[:200],
-            expected=str(stage.parts)[:200],
+            f"what is stored of {stage.asset} is not what its manifest names",
+            where=where,
+            stored=", ".join(f"{name} {str(found.get(name))[:16]}" for name in wrong),
+            expected=", ".join(f"{name} {str(stage.parts.get(name))[:16]}" for name in wrong),
         )
 
 
@@ -77,8 +108,10 @@ def _verify_model(client: MlflowClient, where: str, source: str, expected: str) 
         try:
             files = Path(download_artifacts(source, dst_path=folder)).rglob("*.skops")
             found = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-        except (MlflowException, OSError):
-            return  # gone, which the lake's copy makes up for
+        except (MlflowException, OSError) as error:
+            if not says_gone(error):
+                raise
+            return  # the state's digest in the manifest is what is compared with
     if found and expected not in found:
         raise DataDamaged(
             "a model file in MLflow is not the one that was logged",

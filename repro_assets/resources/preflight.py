@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import BadInput, Blocked, DataDamaged, EnvironmentUnavailable, ReproError
+from repro_assets.errors import BadInput, Blocked, DataDamaged, EnvironmentUnavailable, Outside, ReproError
 from repro_assets.pins.compute import Jar, parse_cluster
 from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.preflight import Finding, Preflight, judge, reason
@@ -134,6 +134,8 @@ class Surroundings:
         if key not in self._known:
             try:
                 self._known[key] = look()
+            except Outside:
+                raise  # a store that does not answer is no reason: nothing is known
             except ReproError as error:
                 self._known[key] = Finding(reasons=(reason(error),))
         return self._known[key]

@@ -22,9 +22,17 @@ def current_owner() -> dict[str, Any]:
     Returns:
         `host` (str), `pid` (int) and `started` (float, seconds since the epoch, two decimals).
     """
+    return owner_of(os.getpid())
+
+
+def owner_of(pid: int) -> dict[str, Any]:
+    """Name a process of this host.
+
+    Raises:
+        psutil.NoSuchProcess: It is gone.
+    """
     import psutil
 
-    pid = os.getpid()
     return {"host": socket.gethostname(), "pid": pid, "started": round(psutil.Process(pid).create_time(), 2)}
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from repro_assets.errors import DataDamaged, ReproError, TableReplaced, VersionExpired
+from repro_assets.errors import DataDamaged, Outside, ReproError, TableReplaced, VersionExpired
 from repro_assets.pins.data import CommitPin
 from repro_assets.pins.preflight import Finding, reason, retention, time_left
 from repro_assets.resources import delta_log, storage
@@ -44,6 +44,8 @@ def examine(tables: RawTables, pin: CommitPin, now: datetime) -> Finding:
     except TableReplaced as error:
         # Whatever else is found there belongs to another table.
         return Finding(reasons=(reason(error),))
+    except Outside:
+        raise  # says nothing about the table
     except ReproError as error:
         findings.append(Finding(reasons=(reason(error),)))
     # Only versions in range are ever asked of delta-rs: it hangs on far ones.
@@ -51,6 +53,8 @@ def examine(tables: RawTables, pin: CommitPin, now: datetime) -> Finding:
         for look in (_files, _time):
             try:
                 findings.append(look(tables, pin, now))
+            except Outside:
+                raise
             except ReproError as error:
                 findings.append(Finding(reasons=(reason(error),)))
     return Finding(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import Blocked, DataDamaged, Outside
+from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
 from repro_assets.pins.compute import parse_cluster
 from repro_assets.pins.contract import Failure, Request, Result
 from repro_assets.pins.environment import EnvironmentPin
@@ -92,10 +92,11 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
         way: How.
 
     Raises:
-        BadInput: The run ended before its first stage did.
+        BadInput: The run did not finish.
         Outside: The capsule did not come to an answer, for a reason that says nothing about the result.
     """
     started = time.monotonic()
+    _require_finished(parent)
     run_id, key = parent.info.run_id, parent.data.tags.get("repro.data_version", "unknown")
     try:
         record = load_record(client, parent)
@@ -116,6 +117,16 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
             way.report(f"the workspace is kept in {place.folder}")
     verdict = judge(record, result, evidence, blocking=BLOCKING, numeric=NUMERIC)
     return Reproduction(verdict, record, result)
+
+
+def _require_finished(parent: Run) -> None:
+    if parent.info.status != "FINISHED":
+        raise BadInput(
+            "only a run that finished has a result to get again",
+            where=parent.info.run_id,
+            stored=parent.info.status,
+            expected="FINISHED",
+        )
 
 
 def _reasons(record: RunRecord, client: MlflowClient, way: Way) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +43,9 @@ def load_record(client: MlflowClient, parent: Run) -> RunRecord:
     with speaking_of(client.tracking_uri):
         document = run_document(client, parent)
         stages: dict[str, StageRecord] = {}
+        recorded = {asset: str(entry["manifest_sha256"]) for asset, entry in document["stages"].items()}
         for asset, entry in document["stages"].items():
-            _add_stage(client, stages, asset, entry["mlflow_run_id"], entry["manifest_sha256"])
+            _add_stage(client, stages, asset, entry["mlflow_run_id"], recorded)
     return RunRecord(
         mlflow_run_id=parent.info.run_id,
         dagster_run_id=str(document["runs"]["dagster"]),
@@ -79,14 +82,24 @@ def read_artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
 
     Raises:
         Blocked: It is gone.
+        Outside: The store does not answer.
     """
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory() as folder:
+    with speaking_of(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
         try:
             return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
         except (MlflowException, OSError) as error:
+            if not says_gone(error):
+                raise  # a server that does not answer says nothing about the artifact
             raise Blocked(f"{name} of a run is gone", where=f"MLflow run {run_id}", fix=_FIX) from error
+
+
+def says_gone(error: Exception) -> bool:
+    """Whether an error means that there is no such artifact; MLflow says so in several ways."""
+    if isinstance(error, FileNotFoundError) or getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
+        return True
+    return re.search(r"[Nn]o such (artifact|file)|error code 404|does not exist", str(error)) is not None
 
 
 def verified_artifact(client: MlflowClient, run_id: str, name: str, sha256: str) -> bytes:
@@ -110,17 +123,43 @@ def verified_artifact(client: MlflowClient, run_id: str, name: str, sha256: str)
 
 
 def _add_stage(
-    client: MlflowClient, stages: dict[str, StageRecord], asset: str, run_id: str, recorded: str | None
+    client: MlflowClient, stages: dict[str, StageRecord], asset: str, run_id: str, recorded: Mapping[str, str]
 ) -> None:
-    """Add an asset after everything it was made of: a run may hold only the end of the chain."""
+    """Add an asset after everything it was made of: a run may hold only the end of the chain.
+
+    Args:
+        client: Bound to the store.
+        stages: Found so far; added to.
+        asset: To add.
+        run_id: MLflow run that computed it.
+        recorded: Digest of each manifest, by asset, as the run's own manifest has them.
+    """
     if asset in stages:
         return
     tag = client.get_run(run_id).data.tags.get(_DIGEST_TAG)
-    document = _checked(client, run_id, [digest for digest in (tag, recorded) if digest is not None])
-    record = stage_record(asset, run_id, document)
-    for upstream, entry in sorted(document["inputs"].items()):
-        _add_stage(client, stages, upstream, entry["mlflow_run_id"], None)
+    digests = [digest for digest in (tag, recorded.get(asset)) if digest is not None]
+    record = stage_record(asset, run_id, _checked(client, run_id, digests))
+    for upstream, entry in sorted(record.manifest["inputs"].items()):
+        _add_stage(client, stages, upstream, entry["mlflow_run_id"], recorded)
+        _require_link(record, entry, stages[upstream])
     stages[asset] = record
+
+
+def _require_link(record: StageRecord, entry: Mapping[str, str], upstream: StageRecord) -> None:
+    """What a stage was made of is what the manifest upstream speaks of.
+
+    Raises:
+        DataDamaged: It is another output.
+    """
+    found = (upstream.identity, upstream.output_digest)
+    if found != (entry["identity"], entry["digest"]):
+        raise DataDamaged(
+            f"the manifest of {record.asset} was made of another {upstream.asset}",
+            where=f"MLflow run {upstream.mlflow_run_id}",
+            stored=upstream.output_digest,
+            expected=entry["digest"],
+            fix=_FIX,
+        )
 
 
 def _checked(client: MlflowClient, run_id: str, recorded: list[str]) -> dict[str, Any]:

@@ -269,7 +269,7 @@ class RunLifecycle:
         return {**self._common(), "repro.asset": asset, **versions}
 
     def _common(self) -> dict[str, str]:
-        tags = {"repro.owner": json.dumps(current_owner()), "mlflow.user": _user(), "mlflow.source.type": "JOB"}
+        tags = {"repro.owner": json.dumps(current_owner()), "mlflow.user": user_name(), "mlflow.source.type": "JOB"}
         if self._run is not None:
             tags["dagster_run_id"] = self._run.run_id
             tags["mlflow.source.name"] = self._run.job_name
@@ -301,7 +301,8 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this, as far as the system knows."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -6,7 +6,6 @@ two at once lose nothing.
 
 from __future__ import annotations
 
-import getpass
 import json
 import socket
 import tempfile
@@ -19,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.pins.canonical import canonical_json
 from repro_assets.pins.contract import Result
 from repro_assets.pins.verdict import Verdict
+from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.receipt import cpu
 from repro_assets.resources.run_lookup import REPRODUCES_TAG
 from repro_assets.resources.tracking_records import checked_metrics, checked_tags, log_documents
+from repro_assets.resources.tracking_runs import user_name
 from repro_assets.resources.tracking_store import speaking_of
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ def log_verdict(
     return run_id
 
 
-def reproduced(witnesses: Sequence[Mapping[str, Any]]) -> str:
-    """How often a run was reproduced, in words: `3 of 3, on 2 hosts`.
+def reproduced(witnesses: Sequence[Mapping[str, Any]]) -> str | None:
+    """How often a run was reproduced, in words: `3 of 3, on 2 hosts`; None where it was never tried.
 
     A verdict counts where a result came out and nothing was swapped: what is blocked was not tried.
     """
     tried = [one for one in witnesses if one["verdict"] != "BLOCKED" and not one["swapped"]]
+    if not tried:
+        return None
     passed = [one for one in tried if one["verdict"] in ("IDENTICAL", "EQUIVALENT")]
     hosts = len({one["host"] for one in passed})
     return f"{len(passed)} of {len(tried)}, on {hosts} host{'' if hosts == 1 else 's'}"
@@ -80,7 +83,8 @@ def _own_run(
         "repro.first_difference": verdict.first_difference if verdict.word == "DIVERGED" else None,
         "repro.swapped": ", ".join(verdict.swapped) or None,
         "dagster_run_id": dagster_run_id,
-        "mlflow.user": getpass.getuser(),
+        "repro.owner": json.dumps(current_owner()),
+        "mlflow.user": user_name(),
         "mlflow.note.content": f"{verdict.word}: reproduction of run {original.info.run_id}",
     }
     run = client.create_run(
@@ -95,9 +99,13 @@ def _own_run(
     for stage in result.stages.values() if result else ():
         documents[f"manifests/{stage.asset}.json"] = _pretty(stage.manifest)
         metrics.update(stage.metrics)
-    log_documents(client, run_id, documents)
-    client.log_batch(run_id, metrics=checked_metrics(metrics))
-    client.set_terminated(run_id, "FINISHED")
+    status = "FAILED"
+    try:
+        log_documents(client, run_id, documents)
+        client.log_batch(run_id, metrics=checked_metrics(metrics))
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
     return run_id
 
 
@@ -107,7 +115,7 @@ def _on_original(client: MlflowClient, original: str, verdict: Verdict, run_id: 
         "run": run_id,
         "swapped": verdict.swapped,
         "host": socket.gethostname(),
-        "user": getpass.getuser(),
+        "user": user_name(),
         "cpu": cpu()["model"],
         "time": int(time.time() * 1000),
     }
@@ -132,7 +140,16 @@ def verdicts_on(client: MlflowClient, run_id: str) -> list[dict[str, Any]]:
         if not client.list_artifacts(run_id, _WITNESSES):
             return []
         files = Path(client.download_artifacts(run_id, _WITNESSES, folder)).glob("*.json")
-        return sorted((json.loads(file.read_text()) for file in files), key=lambda witness: witness["time"])
+        found = [witness for witness in map(_witness, files) if witness is not None]
+        return sorted(found, key=lambda witness: witness["time"])
+
+
+def _witness(file: Path) -> dict[str, Any] | None:
+    """A verdict's record; None for one that is being written right now, which its writer is going to count."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except ValueError:
+        return None
 
 
 def _pretty(document: Mapping[str, Any]) -> str:

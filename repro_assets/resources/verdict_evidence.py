@@ -14,7 +14,7 @@ from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.table_difference import TableDifference, table_difference
 from repro_assets.pins.verdict import Evidence, compare_stages
 from repro_assets.resources.lake import Lake
-from repro_assets.resources.original_outputs import stored_output
+from repro_assets.resources.original_outputs import replaced_outputs, stored_output
 from repro_assets.steps.model_inference import PROBABILITIES
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def gather(tables: Tables) -> Evidence:
     """Look where digests say that something differs; what can't be looked at is said."""
     stages = compare_stages(tables.record, tables.result)
     first = next((stage.asset for stage in stages if not stage.equal and stage.found is not None), None)
+    not_compared = replaced_outputs(tables.record, tables.originals)
     if first is None:
-        return Evidence()
-    not_compared: list[str] = []
+        return Evidence(not_compared=tuple(not_compared))
     differences = _differences(tables, first, not_compared)
     deciding = next((stage for stage in stages if stage.asset == _DECIDING and stage.found is not None), None)
     distance = _closeness(tables, not_compared) if deciding is not None else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.defs.backfill import OP, Observer, backfill_job
 from repro_assets.defs.chain_run import QUIET_LOGGERS, RunReport, as_repro_error, chain_config
 from repro_assets.defs.jobs import CHAIN
+from repro_assets.defs.launch import execute_owned
 from repro_assets.defs.partitions import registered
 from repro_assets.errors import BadInput, NotDeterministic, Outside
 from repro_assets.experiment import EXPERIMENT
@@ -146,9 +147,7 @@ class Backfill:
 
         job = backfill_job(lambda: defs.resolve_job_def(CHAIN), self)
         try:
-            job.execute_in_process(
-                instance=instance, run_config=dict(self._wanted.run_config), run_id=self.report.dagster_run_id
-            )
+            execute_owned(job, instance, run_id=self.report.dagster_run_id, run_config=self._wanted.run_config)
         except dg.DagsterExecutionInterruptedError as interrupt:
             raise KeyboardInterrupt from interrupt
         except dg.DagsterError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.defs.chain_run import QUIET_LOGGERS, as_repro_error
+from repro_assets.defs.launch import execute_owned
 from repro_assets.defs.reproduction import OP, reproduce_job
 from repro_assets.errors import Outside, ReproError
 from repro_assets.pins.verdict import Verdict
@@ -75,10 +76,13 @@ def reproduce(run: str, instance: dg.DagsterInstance, report: Callable[[str], No
     job = reproduce_job(lambda verdict, mlflow_run: answers.append((verdict, mlflow_run)), report)
     config = {"ops": {OP: {"config": {"run": run, "keep": keep}}}, "loggers": QUIET_LOGGERS}
     try:
-        job.execute_in_process(instance=instance, run_config=config, run_id=run_id)
+        execute_owned(job, instance, run_id=run_id, run_config=config)
     except dg.DagsterExecutionInterruptedError as interrupt:
         raise KeyboardInterrupt from interrupt
-    except dg.DagsterError as error:
+    except ReproError:
+        raise
+    except Exception as error:
+        # Dagster hands on what an op raised as it is, whatever it is.
         raise as_repro_error(error) from error
     if not answers:
         raise Outside("the reproduction gave no verdict", where=f"Dagster run {run_id}")

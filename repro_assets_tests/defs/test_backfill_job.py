@@ -135,7 +135,7 @@ def test_an_interrupt_that_looks_like_an_error_of_the_version_stops_too(instance
 class InterruptedEarly:
     """A chain whose interrupt comes after its run was created and before it was started."""
 
-    def execute_in_process(self, *, instance, partition_key, run_config, run_id, tags, asset_selection) -> None:
+    def execute_in_process(self, *, instance, run_id, tags, **rest) -> None:
         instance.create_run_for_job(chain_of(lambda key: None), run_id=run_id, tags=tags)
         raise KeyboardInterrupt
 

@@ -32,16 +32,16 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.experiment = initialise(settings, EXPERIMENT.name)
         self.client = connect(settings.mlflow_tracking_uri)
-        self.parent = self._run({"repro.data_version": KEY, "dagster_run_id": DAGSTER_RUN})
+        self.parent = self.run({"repro.data_version": KEY, "dagster_run_id": DAGSTER_RUN})
         self.nested: dict[str, str] = {}
         stages: dict[str, Any] = {}
         for asset in ORDER:
-            run = self._run({"mlflow.parentRunId": self.parent, "repro.asset": asset, "repro.data_version": KEY})
+            run = self.run({"mlflow.parentRunId": self.parent, "repro.asset": asset, "repro.data_version": KEY})
             document = manifest(asset, inputs=self._inputs(asset))
-            self._write(run, document)
+            self.write(run, document)
             self.nested[asset] = run
             stages[asset] = {"state": "computed", "mlflow_run_id": run, "manifest_sha256": manifest_digest(document)}
-        self._write(self.parent, run_manifest(KEY, stages, {"dagster": DAGSTER_RUN, "mlflow": self.parent}))
+        self.write(self.parent, run_manifest(KEY, stages, {"dagster": DAGSTER_RUN, "mlflow": self.parent}))
         self.client.set_terminated(self.parent, "FINISHED")
 
     def record(self, run: str | None = None) -> Any:
@@ -60,9 +60,9 @@ class Store:
 
     def lone(self, asset: str) -> str:
         """A run that made one asset only, of what stood upstream."""
-        parent = self._run({"repro.data_version": KEY})
+        parent = self.run({"repro.data_version": KEY})
         stage = {"mlflow_run_id": self.nested[asset], "manifest_sha256": manifest_digest(self.document(asset))}
-        self._write(parent, run_manifest(KEY, {asset: stage}, {"dagster": "d", "mlflow": parent}))
+        self.write(parent, run_manifest(KEY, {asset: stage}, {"dagster": "d", "mlflow": parent}))
         return parent
 
     def document(self, asset: str) -> dict[str, Any]:
@@ -71,13 +71,20 @@ class Store:
     def _inputs(self, asset: str) -> dict[str, Any]:
         upstream = {"train_test_snapshot": ORDER[:2], "features": ORDER[2:3], "model": ORDER[3:4]}
         names = upstream.get(asset, ORDER[3:5] if asset == "predictions" else ())
-        return {name: {"identity": "i", "digest": "d", "mlflow_run_id": self.nested[name]} for name in names}
+        return {
+            name: {
+                "identity": f"identity of {name}",
+                "digest": f"digest of {name}",
+                "mlflow_run_id": self.nested[name],
+            }
+            for name in names
+        }
 
-    def _run(self, tags: dict[str, str]) -> str:
+    def run(self, tags: dict[str, str]) -> str:
         return str(self.client.create_run(self.experiment, tags=tags).info.run_id)
 
-    def _write(self, run: str, document: dict[str, Any]) -> None:
-        log_documents(self.client, run, {"manifest.json": json.dumps(document)})
+    def write(self, run: str, document: dict[str, Any]) -> None:
+        log_documents(self.client, run, {"manifest.json": json.dumps(document, sort_keys=True)})
         self.client.set_tag(run, "repro.manifest", manifest_digest(document))
 
 
@@ -114,8 +121,9 @@ def test_a_manifest_that_was_edited_is_refused_with_its_run(store: Store, asset:
         path.write_text(whole)
 
 
-def test_a_manifest_edited_together_with_its_tag_is_refused_by_the_manifest_above_it(store: Store) -> None:
-    run = store.nested["model"]
+@pytest.mark.parametrize("asset", ORDER)
+def test_a_manifest_edited_together_with_its_tag_is_refused_by_the_manifest_above_it(store: Store, asset: str) -> None:
+    run = store.nested[asset]
     path, tag = store.artifact(run), store.tags(run)["repro.manifest"]
     whole = path.read_text()
     forged = {**json.loads(whole), "caveat": "forged"}
@@ -127,6 +135,18 @@ def test_a_manifest_edited_together_with_its_tag_is_refused_by_the_manifest_abov
     finally:
         path.write_text(whole)
         store.client.set_tag(run, "repro.manifest", tag)
+
+
+def test_a_stage_made_of_another_output_than_the_one_upstream_is_refused(store: Store) -> None:
+    made_of = {**store.document("features")["inputs"]["train_test_snapshot"], "digest": "another"}
+    lone = store.run({"repro.data_version": KEY})
+    document = {**store.document("features"), "inputs": {"train_test_snapshot": made_of}}
+    store.write(lone, document)
+    parent = store.run({"repro.data_version": KEY})
+    stage = {"mlflow_run_id": lone, "manifest_sha256": manifest_digest(document)}
+    store.write(parent, run_manifest(KEY, {"features": stage}, {"dagster": "d", "mlflow": parent}))
+    with pytest.raises(DataDamaged, match="the manifest of features was made of another train_test_snapshot"):
+        store.record(parent)
 
 
 def test_a_manifest_that_is_gone_blocks(store: Store) -> None:
@@ -198,14 +218,23 @@ def _witness(verdict: str, host: str, swapped: list[str] | None = None) -> dict[
 @pytest.mark.parametrize(
     ("witnesses", "said"),
     [
-        ([], "0 of 0, on 0 hosts"),
+        ([], None),
+        ([_witness("BLOCKED", "a")], None),
         ([_witness("IDENTICAL", "a")], "1 of 1, on 1 host"),
         ([_witness("IDENTICAL", "a"), _witness("EQUIVALENT", "b")], "2 of 2, on 2 hosts"),
         ([_witness("IDENTICAL", "a"), _witness("DIVERGED", "b")], "1 of 2, on 1 host"),
         ([_witness("IDENTICAL", "a"), _witness("BLOCKED", "b")], "1 of 1, on 1 host"),
         ([_witness("IDENTICAL", "a"), _witness("DIVERGED", "a", ["code"])], "1 of 1, on 1 host"),
     ],
-    ids=["none", "one", "two hosts", "one failed", "a blocked one was not tried", "a swapped one does not count"],
+    ids=[
+        "none",
+        "only blocked",
+        "one",
+        "two hosts",
+        "one failed",
+        "a blocked one was not tried",
+        "a swapped one does not count",
+    ],
 )
-def test_how_often_a_run_was_reproduced_in_words(witnesses: list[dict[str, Any]], said: str) -> None:
+def test_how_often_a_run_was_reproduced_in_words(witnesses: list[dict[str, Any]], said: str | None) -> None:
     assert reproduced(witnesses) == said

@@ -75,6 +75,17 @@ def test_a_column_of_another_type_is_compared_by_value_where_it_can_be() -> None
     assert table_difference(PEOPLE, texts, KEYS).columns["age"].rows == 3
 
 
+def test_a_narrower_number_is_compared_as_the_wider_one() -> None:
+    one = pa.table({"id": [1], "x": pa.array([0.1], pa.float32())})
+    other = pa.table({"id": [1], "x": pa.array([0.1], pa.float64())})
+    assert table_difference(one, other, KEYS).columns["x"].largest == pytest.approx(1.5e-9, rel=0.1)
+
+
+def test_keys_of_another_type_name_no_row() -> None:
+    texts = PEOPLE.set_column(0, "id", pa.array(["1", "2", "x"]))
+    assert table_difference(PEOPLE, texts, KEYS).keys == ()
+
+
 def test_the_first_candidate_that_names_each_row_is_used() -> None:
     cases = pa.table({"fips": ["1", "1"], "date": ["a", "b"], "cases": [1, 2]})
     other = cases.set_column(2, "cases", pa.array([1, 5]))

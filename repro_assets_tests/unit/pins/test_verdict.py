@@ -127,6 +127,49 @@ def test_an_environment_that_was_only_written_down_puts_identical_out_of_reach()
     assert "environment: the original's was written down" in verdict.not_compared[0]
 
 
+def _with_stage(record: RunRecord, asset: str, **pins: Any) -> RunRecord:
+    """A record in which one stage was made under other conditions than the rest."""
+    document = copy.deepcopy(dict(record.stages[asset].manifest))
+    document["pins"] |= pins
+    document["identity"] = {"digest": "another identity"}
+    return RunRecord("parent", "d", record.data_version, {**record.stages, asset: stage_record(asset, "r", document)})
+
+
+def test_one_stage_in_an_environment_that_was_written_down_is_enough() -> None:
+    environment = {**manifest("features")["pins"]["environment"], "effective": {"mode": "record"}}
+    record = _with_stage(run_record(), "features", environment=environment)
+    assert not record.enforced
+    assert _judge(Result(record.stages, CAPSULE), record=record).word == "EQUIVALENT"
+
+
+def test_a_stage_that_was_made_under_another_identity_puts_identical_out_of_reach() -> None:
+    verdict = _judge(record=_with_stage(run_record(), "features"))
+    assert verdict.word == "EQUIVALENT"
+    assert verdict.not_compared[0].startswith("features: made under another identity")
+
+
+@pytest.mark.parametrize("asset", NUMERIC)
+def test_numbers_within_the_tolerance_of_other_code_have_diverged(asset: str) -> None:
+    verdict = _judge(Result(_changed(asset), "f" * 64), Evidence(closeness=WITHIN))
+    assert verdict.word == "DIVERGED"
+    assert verdict.first_difference == asset
+
+
+def test_code_that_is_not_known_puts_identical_out_of_reach() -> None:
+    assert _judge(Result(_changed(), None)).word == "EQUIVALENT"
+
+
+def test_a_table_made_anew_with_the_same_rows_is_other_data() -> None:
+    stages = _changed()
+    for asset, stage in list(stages.items()):
+        document = copy.deepcopy(dict(stage.manifest))
+        document["pins"]["data"]["covid_cases" if asset != "job_changes" else asset]["table_id"] = "made anew"
+        stages[asset] = stage_record(asset, "n", document)
+    verdict = _judge(Result(stages, CAPSULE))
+    assert verdict.word == "EQUIVALENT"
+    assert "data: what ran is not what was asked for" in verdict.not_compared
+
+
 def test_code_that_is_not_the_capsule_of_the_run_puts_identical_out_of_reach() -> None:
     verdict = _judge(Result(_changed(), "f" * 64))
     assert verdict.word == "EQUIVALENT"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from repro_assets.errors import DataDamaged, Outside
 from repro_assets.pins.contract import Request, Result
 from repro_assets.pins.version_file import read_digests
 from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
+from repro_assets.resources.process_owner import owner_of
 from repro_assets.settings import Settings
 from repro_assets.settings import load as load_settings
 from repro_assets_tests.installation import wait_until
@@ -51,6 +54,13 @@ def _run(place: Workspace, settings: Settings, variables: Mapping[str, str] | No
     return result, lines
 
 
+# What would lead an old process to this installation, to other code, or to another Spark or JVM.
+LIVE = (
+    *("REPRO_LAKE", "REPRO_CAPSULES", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "PYTHONHOME", "GIT_DIR"),
+    *("SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"),
+)
+
+
 def _ends(pid: int) -> None:
     """A killed process is gone once somebody has asked how it ended; until then it is a zombie."""
 
@@ -78,7 +88,7 @@ def test_the_capsule_gets_the_request_and_its_answer_comes_back(settings: Settin
 def test_the_capsule_sees_its_own_state_and_of_the_live_one_the_raw_lake_only(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("REPRO_LAKE", "REPRO_CAPSULES", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "PYTHONHOME", "GIT_DIR"):
+    for name in LIVE:
         monkeypatch.setenv(name, "/live")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("AWS_PROFILE", "somebody")
@@ -119,7 +129,7 @@ def test_an_answer_of_another_form_is_refused(settings: Settings) -> None:
 def test_what_the_capsule_started_ends_with_it(settings: Settings) -> None:
     body = """
     import subprocess
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print(child.pid, file=sys.stderr)
     """
     with workspace(settings) as place:
@@ -151,10 +161,36 @@ def test_a_workspace_is_removed_whatever_happens_in_it(settings: Settings) -> No
     assert list((settings.var / "reproductions").iterdir()) == []
 
 
-def test_a_workspace_that_is_to_be_kept_stays(settings: Settings) -> None:
-    with workspace(settings, keep=True) as place:
-        pass
-    assert place.folder.is_dir()
+def test_a_workspace_that_is_to_be_kept_stays_whoever_comes_later(settings: Settings, tmp_path: Path) -> None:
+    keeps = f"""
+import pathlib
+from repro_assets.resources.capsule_process import workspace
+from repro_assets.settings import load
+with workspace(load({{"REPRO_VAR": {str(settings.var)!r}}}), keep=True) as place:
+    pathlib.Path({str(tmp_path / "kept")!r}).write_text(str(place.folder))
+"""
+    subprocess.run([sys.executable, "-c", keeps], check=True)
+    kept = Path((tmp_path / "kept").read_text())
+    with workspace(settings):
+        assert kept.is_dir()
+
+
+def test_the_old_process_of_a_killed_command_is_ended_by_whoever_comes_next(settings: Settings) -> None:
+    abandoned = settings.var / "reproductions" / "abandoned"
+    abandoned.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as old:
+        owner = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1.0, "child": owner_of(old.pid)}
+        (abandoned / "owner.json").write_text(json.dumps(owner))
+        with workspace(settings):
+            assert not abandoned.exists()
+        assert old.wait(30) == -signal.SIGKILL
+
+
+def test_an_answer_that_was_cut_is_refused(settings: Settings) -> None:
+    with workspace(settings) as place:
+        _capsule(place, "pathlib.Path(sys.argv[2]).write_text('{')")
+        with pytest.raises(DataDamaged, match="can't be read"):
+            _run(place, settings)
 
 
 def test_a_workspace_is_nobody_elses(settings: Settings) -> None:

@@ -161,4 +161,4 @@ def test_a_marker_that_names_other_parts_than_the_manifest_is_damage(pair: Pair)
     document["output"]["parts"][0]["digest"] = "f" * 64
     pair.expected["features"] = stage_record("features", "r", document)
     (damage,) = damaged_outputs(pair.record, pair.originals, NoModels())
-    assert "names other parts than its manifest" in str(damage)
+    assert "what is stored of features is not what its manifest names" in str(damage)
