@@ -90,3 +90,14 @@ def test_the_metrics_are_those_of_a_model_that_learned_something(runs: list[dict
     for run in runs:
         assert 0.74 < run["metrics"]["roc_auc"] < 0.82
         assert run["metrics"]["brier_score"] < 0.17
+
+
+def test_a_run_on_the_real_files_is_reproduced_identical(
+    ingested: tuple[Installation, dict[str, Any]], runs: list[dict[str, Any]]
+) -> None:
+    installation, _ = ingested
+    found = installation.json("reproduce", runs[0]["mlflow_run_id"], "--strict")
+    assert found["verdict"] == "IDENTICAL"
+    assert {stage["asset"]: stage["found"] for stage in found["stages"]} == {
+        name: asset["output_digest"] for name, asset in runs[0]["assets"].items()
+    }
