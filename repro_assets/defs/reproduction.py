@@ -2,7 +2,7 @@
 
 It works from the launchpad as from the command line: `run` is an MLflow run id, a Dagster run id, or a data version.
 The op succeeds whatever the verdict is: the verdict is its answer, and the asset check `reproduces` shows it on the
-original's partition.
+original's partition. It fails where there is none, with the one line that says why.
 https://docs.dagster.io/guides/build/jobs
 """
 
@@ -20,6 +20,7 @@ from repro_assets.defs.checks import JUDGED_DIGEST, REPRODUCES, VERDICT
 from repro_assets.defs.page_links import mlflow_link
 from repro_assets.defs.partitions import is_key
 from repro_assets.defs.run_pins import OWNER_TAG
+from repro_assets.errors import ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
@@ -48,7 +49,8 @@ def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None
     """Build the job.
 
     Args:
-        told: Hears the verdict and the MLflow run that holds it.
+        told: Hears the verdict and the MLflow run that holds it. Whoever listens is told of a refusal by its own
+            class; on the page, where nobody does, it becomes the failure of the step.
         report: Hears a line per step, beside Dagster's event log.
     """
 
@@ -61,12 +63,22 @@ def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None
             if report is not None:
                 report(line)
 
-        found, run_id = _reproduce(context, config, say)
-        say(f"{found.verdict.word}: {found.verdict.run}")
+        try:
+            found, run_id = _reproduce(context, config, say)
+        except ReproError as refusal:
+            if told is not None:
+                raise
+            # The page begins with this line; of any other exception it would show Dagster's words about the op first.
+            raise dg.Failure(str(refusal), allow_retries=False) from refusal
+        verdict = found.verdict
+        if report is not None:
+            report(f"{verdict.word}: {verdict.run}")
+        # The run is green whatever the verdict is: one that does not pass stands out in its log.
+        (context.log.info if verdict.passes else context.log.error)(in_a_line(verdict))
         _log_check(context, found, run_id)
-        context.add_output_metadata(_metadata(found.verdict, run_id))
+        context.add_output_metadata(_metadata(verdict, run_id))
         if told is not None:
-            told(found.verdict, run_id)
+            told(verdict, run_id)
 
     @dg.job(
         name=REPRODUCE,
@@ -142,22 +154,27 @@ def in_a_line(verdict: Verdict) -> str:
         return f"EQUIVALENT: largest difference {verdict.largest_difference or 0.0:.3g}, within the tolerance"
     if verdict.word == "DIVERGED":
         return f"DIVERGED: {verdict.first_difference} is the first stage that differs"
-    return f"BLOCKED: {'; '.join(verdict.reasons)}"
+    # A reason begins with its class, which for the plainest one is the verdict's word again.
+    return f"BLOCKED: {'; '.join(reason.removeprefix('Blocked: ') for reason in verdict.reasons)}"
 
 
 def _metadata(verdict: Verdict, run_id: str) -> dict[str, Any]:
+    return {
+        "verdict": verdict.word,
+        "said": in_a_line(verdict),
+        **({"not_compared": "\n".join(verdict.not_compared)} if verdict.not_compared else {}),
+        "run": verdict.run,
+        "reproduction_run": run_id,
+        "mlflow": mlflow_link(load_settings(), run_id),
+        **({"stages": _stages(verdict)} if verdict.stages else {}),
+        "document": dg.MetadataValue.json(verdict.as_document()),
+    }
+
+
+def _stages(verdict: Verdict) -> dg.MarkdownMetadataValue:
     rows = [
         f"| {stage.asset} | {'equal' if stage.equal else 'not reached' if stage.found is None else '**differs**'} "
         f"| `{stage.expected[:_SHORT]}` | `{(stage.found or '-')[:_SHORT]}` |"
         for stage in verdict.stages
     ]
-    table = "\n".join(["| stage | | expected | found |", "| --- | --- | --- | --- |", *rows])
-    return {
-        "verdict": verdict.word,
-        "said": in_a_line(verdict),
-        "run": verdict.run,
-        "reproduction_run": run_id,
-        "mlflow": mlflow_link(load_settings(), run_id),
-        "stages": dg.MetadataValue.md(table),
-        "document": dg.MetadataValue.json(verdict.as_document()),
-    }
+    return dg.MetadataValue.md("\n".join(["| stage | | expected | found |", "| --- | --- | --- | --- |", *rows]))
