@@ -19,6 +19,7 @@ from selenium.common.exceptions import (
 )
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -110,6 +111,11 @@ class DagsterPage:
         """Wait until an element with exactly this text is shown."""
         self.until(lambda: self._shown(_saying(text)), text, seconds=seconds)
 
+    def read(self, part: str, *, seconds: float = PATIENCE) -> str:
+        """Wait until something with this text in it is shown; returns the whole text of the innermost such element."""
+        shown = f'//*[contains(normalize-space(), "{part}")][not(*[contains(normalize-space(), "{part}")])]'
+        return self.until(lambda: [element.text for element in self._shown(shown)], part, seconds=seconds)[0]
+
     def click(self, xpath: str) -> None:
         """Wait until an element can be clicked, and click it."""
 
@@ -150,6 +156,40 @@ class DagsterPage:
             lambda: self._shown('//a[normalize-space()="View"][contains(@href, "/runs/")]'), "the message of a launch"
         )
         return str(links[0].get_attribute("href")).removeprefix(f"{self.address}/")
+
+    def launch(self, job: str, config: Sequence[str], *, kept_as: str) -> str:
+        """From the list of jobs: the launchpad of one, its configuration typed over what stands there, launch.
+
+        Args:
+            job: Its name.
+            config: Lines of YAML, each deeper than the one before: the editor indents a new line as the last one.
+            kept_as: Name of the picture of what was typed.
+
+        Returns:
+            The path of the run that the page goes to.
+        """
+        self.open("jobs")
+        self.click(f'//a[normalize-space()="{job}"]')
+        self.click('//a[normalize-space()="Launchpad"]')
+        self.click('//*[text()="ops"]')
+        keys = ActionChains(self.browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
+        before = ""
+        for line in config:
+            # Escape closes the list of proposals, which Enter would choose from.
+            keys.send_keys(line.removeprefix(before), Keys.ESCAPE, Keys.ENTER)
+            before = line[: len(line) - len(line.lstrip())]
+        keys.perform()
+        launch = '//button[not(@disabled)][normalize-space()="Launch Run"]'
+        self.until(lambda: self._shown(launch), "a configuration that can be launched")
+        self.keep(kept_as)
+        self.click(launch)
+        self.until(lambda: "/runs/" in self.browser.current_url, "the run that was launched")
+        return self.browser.current_url.removeprefix(f"{self.address}/")
+
+    def terminate(self) -> None:
+        """On the page of a run that goes on: *Terminate*, and once more where the page asks."""
+        self.press("Terminate")
+        self.click('//*[@role="dialog"]//button[not(@disabled)][starts-with(normalize-space(), "Terminate")]')
 
     def end_of_run(self, path: str) -> str:
         """Look at a run until it has ended; returns the word at its top."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from repro_assets import settings as settings_module
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.spark, pytest.mark.pages]
 
 CHECKS = ["one_row_per_person", "probabilities_in_range", "recomputes_equal", "reproduces", "roc_auc_not_worse"]
+IDENTICAL = "IDENTICAL: all 6 outputs came out with the same digests"
 _RUNS = "query Runs($f: RunsFilter!) { runsOrError(filter: $f) { ... on Runs { results { runId status } } } }"
 _TICKS = """
 query Ticks($sensor: SensorSelector!) {
@@ -54,6 +56,12 @@ class Shown:
         """The run that the sensor requested for a data version, once it has."""
         tags = {"dagster/sensor_name": "new_data_versions", "dagster/partition": key}
         return wait_until(lambda: next(iter(self.run_ids(**tags)), None), seconds=RUNS)
+
+    def left_of_reproductions(self) -> list[str]:
+        """Workspaces below `var/reproductions`, and processes that work in one."""
+        folder = self.pages.installation.var / "reproductions"
+        told = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+        return [*map(str, folder.glob("*")), *(line for line in told if str(folder) in line)]
 
     def skip_reasons(self) -> list[str]:
         """Of the sensor's latest ticks."""
@@ -97,6 +105,11 @@ def newest(shown: Shown, page: DagsterPage) -> str:
     assert page.end_of_run(f"runs/{shown.run_of(shown.keys[-1])}") == "Success"
     page.keep("run-of-the-sensor")
     return shown.keys[-1]
+
+
+def _reproducing(run: str) -> list[str]:
+    """What is typed into the launchpad."""
+    return ["ops:", "  run_again:", "    config:", f"      run: {run}"]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +156,44 @@ def test_the_checks_of_the_predictions_are_shown_with_their_findings(page: Dagst
     page.see("Passed")
     page.see("not yet reproduced")
     page.keep("checks")
+
+
+def test_a_reproduction_terminated_on_the_page_leaves_nothing_behind(
+    shown: Shown, page: DagsterPage, newest: str
+) -> None:
+    launched = page.launch("reproduce", _reproducing(newest), kept_as="launchpad-data-version")
+    # Then the old process and its JVM are at work.
+    page.read(f"{newest} covid_cases computed", seconds=RUNS)
+    assert shown.left_of_reproductions()
+    page.terminate()
+
+    assert page.end_of_run(launched) == "Canceled"
+    page.keep("reproduction-terminated")
+    assert shown.left_of_reproductions() == []
+
+
+def test_a_run_that_is_none_fails_in_the_launchpad_with_the_line_that_says_so(page: DagsterPage) -> None:
+    launched = page.launch("reproduce", _reproducing("f" * 32), kept_as="launchpad-unknown-run")
+
+    assert page.end_of_run(launched) == "Failure"
+    first = page.read("no such run").splitlines()[0]
+    page.keep("reproduction-of-no-run")
+    assert "`repro versions` lists the runs" in first
+
+
+def test_a_past_run_is_reproduced_from_the_launchpad_and_its_check_turns_identical(
+    shown: Shown, page: DagsterPage, newest: str
+) -> None:
+    launched = page.launch("reproduce", _reproducing(shown.run_of(newest)), kept_as="launchpad-run")
+
+    assert page.end_of_run(launched) == "Success"
+    page.see(IDENTICAL)
+    page.keep("reproduction")
+    page.open("assets/predictions?view=checks&checkDetail=reproduces")
+    page.see(IDENTICAL)
+    page.see(newest)
+    page.keep("check-reproduced")
+    assert shown.left_of_reproductions() == []
 
 
 @pytest.mark.parametrize(
