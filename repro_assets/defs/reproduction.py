@@ -150,6 +150,8 @@ def in_a_line(verdict: Verdict) -> str:
     """A verdict as a sentence."""
     if verdict.word == "IDENTICAL":
         return f"IDENTICAL: all {len(verdict.stages)} outputs came out with the same digests"
+    if verdict.word == "EQUIVALENT" and verdict.first_difference is None:
+        return f"EQUIVALENT: nothing that was compared differs; not compared: {'; '.join(verdict.not_compared)}"
     if verdict.word == "EQUIVALENT":
         return f"EQUIVALENT: largest difference {verdict.largest_difference or 0.0:.3g}, within the tolerance"
     if verdict.word == "DIVERGED":

@@ -9,7 +9,7 @@ import pytest
 
 from repro_assets.defs.reproduction import OP, in_a_line, reproduce_job
 from repro_assets.errors import BadInput
-from repro_assets.pins.verdict import blocked
+from repro_assets.pins.verdict import Verdict, blocked
 
 CONFIG = {
     "ops": {OP: {"config": {"run": "nothing at all"}}},
@@ -48,3 +48,8 @@ def test_whoever_listens_is_told_of_a_refusal_by_its_own_class() -> None:
 def test_a_blocked_verdict_says_its_word_once_and_every_reason() -> None:
     found = blocked("r" * 32, "key", ["Blocked: the capsule is gone", "VersionExpired: version 0 is gone"], seconds=0.0)
     assert in_a_line(found) == "BLOCKED: the capsule is gone; VersionExpired: version 0 is gone"
+
+
+def test_an_equivalent_verdict_without_a_difference_says_what_was_not_compared() -> None:
+    found = Verdict("EQUIVALENT", "r" * 32, "key", not_compared=("features: reused",))
+    assert in_a_line(found) == "EQUIVALENT: nothing that was compared differs; not compared: features: reused"
