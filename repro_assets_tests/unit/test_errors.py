@@ -64,6 +64,7 @@ EXIT_CODES = {
     "TableReplaced": 3,
     "PinChanged": 3,
     "NotMaterialized": 3,
+    "EnvironmentUnavailable": 3,
     "DataDamaged": 1,
     "NotDeterministic": 1,
     "Outside": 4,
