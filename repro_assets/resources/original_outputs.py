@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import DataDamaged
-from repro_assets.pins.output import Output
+from repro_assets.errors import BadInput, DataDamaged, ReproError
+from repro_assets.pins.output import Output, Part
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.run_records import says_gone
@@ -31,17 +32,17 @@ def stored_output(stage: StageRecord, data_version: str, lake: Lake) -> Output |
     return output if output is not None and output.digest == stage.output_digest else None
 
 
-def damaged_outputs(record: RunRecord, lake: Lake, client: MlflowClient) -> list[DataDamaged]:
+def damaged_outputs(record: RunRecord, lake: Lake, client: MlflowClient) -> list[ReproError]:
     """Everything stored of a run that is not what was recorded, in the lake and in MLflow; reads every file.
 
     What is gone is not damaged: the digests in the manifests are enough to compare with.
     """
-    found: list[DataDamaged] = []
+    found: list[ReproError] = []
     for stage in record.stages.values():
         try:
             _verify_output(stage, record.data_version, lake)
             _verify_models(stage, client)
-        except DataDamaged as damage:
+        except (DataDamaged, BadInput) as damage:  # a model file of types that nobody trusts is bad input
             found.append(damage)
     return found
 
@@ -59,8 +60,6 @@ def replaced_outputs(record: RunRecord, lake: Lake) -> list[str]:
 def _verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
     """An output's files, and what is in them: a marker can be exchanged together with a file, a manifest can't."""
     from repro_assets.pins.fingerprint import fingerprint
-    from repro_assets.pins.model_digest import model_digest
-    from repro_assets.resources.model_file import load_model
 
     output = stored_output(stage, data_version, lake)
     if output is None:
@@ -71,11 +70,26 @@ def _verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
     found = {}
     for part in output.parts:
         if part.kind == "model":
-            content, file, location = lake.read_model(output, part.name)
-            found[part.name] = model_digest(load_model(content, sha256=file.sha256, where=location))
+            found[part.name] = _state_digest(output, part, lake)
         else:
             found[part.name] = fingerprint(lake.read_table(output, part.name)).digest
     _require_parts(stage, found, where)
+
+
+def _state_digest(output: Output, part: Part, lake: Lake) -> str:
+    """Digest of a stored model's state; where another scikit-learn made it, it can't be told here and counts as right."""
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    from repro_assets.pins.model_digest import model_digest
+    from repro_assets.resources.model_file import load_model
+
+    content, file, where = lake.read_model(output, part.name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InconsistentVersionWarning)
+        try:
+            return model_digest(load_model(content, sha256=file.sha256, where=where))
+        except InconsistentVersionWarning:
+            return part.digest
 
 
 def _require_parts(stage: StageRecord, found: Mapping[str, str], where: str) -> None:

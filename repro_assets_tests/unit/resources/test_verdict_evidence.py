@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.linear_model import LogisticRegression
 
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.contract import Result
 from repro_assets.pins.output import Output, output_digest
 from repro_assets.pins.run_record import RunRecord, StageRecord, stage_record
 from repro_assets.resources.lake import Lake, new_attempt
+from repro_assets.resources.model_file import dump_model
 from repro_assets.resources.original_outputs import damaged_outputs, stored_output
 from repro_assets.resources.verdict_evidence import Tables, gather
 from repro_assets_tests.unit.pins.run_records import KEY, ORDER, manifest
@@ -162,3 +166,35 @@ def test_a_marker_that_names_other_parts_than_the_manifest_is_damage(pair: Pair)
     pair.expected["features"] = stage_record("features", "r", document)
     (damage,) = damaged_outputs(pair.record, pair.originals, NoModels())
     assert "what is stored of features is not what its manifest names" in str(damage)
+
+
+def _one_model(pair: Pair, content: bytes) -> RunRecord:
+    """A stored model, and a manifest that names a state of its own making."""
+    identity, state = "m" * 64, "5" * 64
+    attempt = new_attempt(pair.originals.folder("model", KEY, identity))
+    part = pair.originals.write_model(attempt, "full", content, state)
+    pair.originals.complete(Output("model", KEY, identity, state, (part,), {}, {}, "m", "p", "d", "s"))
+    document = copy.deepcopy(manifest("model"))
+    document["identity"]["digest"] = identity
+    parts = [{"name": "full", "kind": "model", "digest": state, "rows": None}]
+    document["output"] |= {"digest": state, "parts": parts}
+    return RunRecord("run", "d", KEY, {"model": stage_record("model", "r", document)})
+
+
+def test_a_model_that_another_scikit_learn_made_is_not_judged_by_this_one(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warns(*_: object, **__: object) -> None:
+        versions = {"current_sklearn_version": "2", "original_sklearn_version": "1"}
+        warnings.warn(InconsistentVersionWarning(estimator_name="e", **versions), stacklevel=2)
+
+    record = _one_model(pair, b"bytes of another version")
+    monkeypatch.setattr("repro_assets.resources.model_file.load_model", warns)
+    assert damaged_outputs(record, pair.originals, NoModels()) == []
+
+
+def test_a_model_in_another_state_than_its_manifest_names_is_damage(pair: Pair) -> None:
+    model = LogisticRegression(random_state=1).fit([[0.0], [1.0]], [0, 1])
+    record = _one_model(pair, dump_model(model))
+    (damage,) = damaged_outputs(record, pair.originals, NoModels())
+    assert "what is stored of model is not what its manifest names" in str(damage)
