@@ -43,9 +43,8 @@ def load_record(client: MlflowClient, parent: Run) -> RunRecord:
     with speaking_of(client.tracking_uri):
         document = run_document(client, parent)
         stages: dict[str, StageRecord] = {}
-        recorded = {asset: str(entry["manifest_sha256"]) for asset, entry in document["stages"].items()}
         for asset, entry in document["stages"].items():
-            _add_stage(client, stages, asset, entry["mlflow_run_id"], recorded)
+            _add_stage(client, stages, asset, entry["mlflow_run_id"], document["stages"])
     return RunRecord(
         mlflow_run_id=parent.info.run_id,
         dagster_run_id=str(document["runs"]["dagster"]),
@@ -123,7 +122,7 @@ def verified_artifact(client: MlflowClient, run_id: str, name: str, sha256: str)
 
 
 def _add_stage(
-    client: MlflowClient, stages: dict[str, StageRecord], asset: str, run_id: str, recorded: Mapping[str, str]
+    client: MlflowClient, stages: dict[str, StageRecord], asset: str, run_id: str, own: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Add an asset after everything it was made of: a run may hold only the end of the chain.
 
@@ -131,16 +130,18 @@ def _add_stage(
         client: Bound to the store.
         stages: Found so far; added to.
         asset: To add.
-        run_id: MLflow run that computed it.
-        recorded: Digest of each manifest, by asset, as the run's own manifest has them.
+        run_id: MLflow run that computed it, as whatever was made of it says.
+        own: Stages of the run itself, by asset. A run that confirmed a standing output has a stage of its own for it,
+            while what it made next names the standing one.
     """
     if asset in stages:
         return
+    run_id = str(own.get(asset, {}).get("mlflow_run_id", run_id))
     tag = client.get_run(run_id).data.tags.get(_DIGEST_TAG)
-    digests = [digest for digest in (tag, recorded.get(asset)) if digest is not None]
+    digests = [digest for digest in (tag, own.get(asset, {}).get("manifest_sha256")) if digest is not None]
     record = stage_record(asset, run_id, _checked(client, run_id, digests))
     for upstream, entry in sorted(record.manifest["inputs"].items()):
-        _add_stage(client, stages, upstream, entry["mlflow_run_id"], recorded)
+        _add_stage(client, stages, upstream, entry["mlflow_run_id"], own)
         _require_link(record, entry, stages[upstream])
     stages[asset] = record
 

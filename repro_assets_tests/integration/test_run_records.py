@@ -137,6 +137,22 @@ def test_a_manifest_edited_together_with_its_tag_is_refused_by_the_manifest_abov
         store.client.set_tag(run, "repro.manifest", tag)
 
 
+def test_a_run_that_confirmed_standing_outputs_is_read_by_its_own_stages(store: Store) -> None:
+    """What it made names the standing output, which an earlier run computed; its own manifest of it is another one."""
+    parent = store.run({"repro.data_version": KEY})
+    stages: dict[str, Any] = {}
+    for asset in ORDER:
+        run = store.run({"mlflow.parentRunId": parent})
+        document = {**store.document(asset), "runs": {"dagster": "later", "mlflow": run}}
+        store.write(run, document)
+        stages[asset] = {"mlflow_run_id": run, "manifest_sha256": manifest_digest(document)}
+    store.write(parent, run_manifest(KEY, stages, {"dagster": "later", "mlflow": parent}))
+    record = store.record(parent)
+    assert {asset: stage.mlflow_run_id for asset, stage in record.stages.items()} == {
+        asset: stage["mlflow_run_id"] for asset, stage in stages.items()
+    }
+
+
 def test_a_stage_made_of_another_output_than_the_one_upstream_is_refused(store: Store) -> None:
     made_of = {**store.document("features")["inputs"]["train_test_snapshot"], "digest": "another"}
     lone = store.run({"repro.data_version": KEY})
