@@ -8,7 +8,6 @@ https://docs.dagster.io/guides/build/jobs
 
 # No `from __future__ import annotations`: Dagster reads the annotation of an op's `config` as it is.
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -18,12 +17,11 @@ from pydantic import Field
 from repro_assets.defs.chain_run import RunReport, attempt_chain, chain_config
 from repro_assets.defs.interrupts import noted_interrupts
 from repro_assets.defs.partitions import is_key, register, registered
-from repro_assets.defs.run_pins import OWNER_TAG
+from repro_assets.defs.run_pins import owner_tag
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_history import data_versions
 from repro_assets.pins.data_version import decode
-from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
@@ -71,7 +69,7 @@ def backfill_job(resolve_chain: Callable[[], dg.JobDefinition], observer: Observ
 
     @dg.op(name=OP, description="Runs the chain for one data version after the other.")
     def each_data_version(context: dg.OpExecutionContext, config: BackfillConfig) -> None:
-        context.instance.add_run_tags(context.run.run_id, {OWNER_TAG: json.dumps(current_owner())})
+        context.instance.add_run_tags(context.run.run_id, owner_tag())
         observers = [_EventLog(context), *([observer] if observer else [])]
         keys = wanted_keys(config.keys, context.instance)
         run_config = chain_config(

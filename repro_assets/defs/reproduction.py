@@ -8,7 +8,6 @@ https://docs.dagster.io/guides/build/jobs
 
 # No `from __future__ import annotations`: Dagster reads the annotation of an op's `config` as it is.
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,13 +18,12 @@ from pydantic import Field
 from repro_assets.defs.checks import JUDGED_DIGEST, REPRODUCES, VERDICT
 from repro_assets.defs.page_links import mlflow_link
 from repro_assets.defs.partitions import is_key
-from repro_assets.defs.run_pins import OWNER_TAG
+from repro_assets.defs.run_pins import owner_tag
 from repro_assets.errors import ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
 from repro_assets.resources.preflight import Surroundings
-from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Reproduction, Way
 from repro_assets.settings import load as load_settings
@@ -56,7 +54,7 @@ def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None
 
     @dg.op(name=OP, description="Runs the capsule of a past run in isolation, compares, and gives the verdict.")
     def run_again(context: dg.OpExecutionContext, config: ReproduceConfig) -> None:
-        context.instance.add_run_tags(context.run.run_id, {OWNER_TAG: json.dumps(current_owner())})
+        context.instance.add_run_tags(context.run.run_id, owner_tag())
 
         def say(line: str) -> None:
             context.log.info(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.manifest import Manifest, Pins, manifest_digest, run_manifest
 from repro_assets.pins.output import Output, Part
 from repro_assets.resources.receipt import compute_receipt
-from repro_assets.resources.tracking_records import DatasetRecord, delta_dataset
+from repro_assets.resources.tracking_records import DatasetRecord, as_readable_json, delta_dataset
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -167,8 +166,8 @@ def _documents(stage: Stage, manifest: Mapping[str, Any]) -> dict[str, str | byt
     pins = manifest["pins"]
     receipt = {"environment": pins["environment"]["effective"], "compute": pins["compute"]["effective"]}
     return {
-        "manifest.json": _pretty(manifest),
-        "receipt.json": _pretty(receipt),
+        "manifest.json": as_readable_json(manifest),
+        "receipt.json": as_readable_json(receipt),
         "cluster.json": cluster.text,
         f"{environment.name}.yaml": environment.yaml,
         f"{environment.name}.lock": environment.lock,
@@ -194,9 +193,5 @@ def add_to_run(stage: Stage, state: str, found: str, run_id: str, manifest: str)
         mlflow.parent_run_id,
         params=_params(stage),
         tags={**tags, "repro.manifest": manifest_digest(document)},
-        documents={"manifest.json": _pretty(document)},
+        documents={"manifest.json": as_readable_json(document)},
     )
-
-
-def _pretty(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ def interpreter(
     return environment_build.make(pin, yaml, lock, settings, report).python
 
 
+@functools.cache  # asked before a reproduction and again by it; what runs in this process does not change
 def is_running(pin: EnvironmentPin, yaml: bytes, lock: bytes, settings: Settings) -> bool:
     """Whether this process runs in that environment: every package and file, Python's minor and Java's major version.
 

@@ -51,10 +51,7 @@ def names(uri: str) -> list[str]:
 
 def files_below(uri: str) -> list[str]:
     """Paths of all objects below `uri`, relative to it, sorted."""
-    filesystem, path = _open(uri)
-    root = path.rstrip("/") + "/"
-    with _talking(uri, "read"):
-        return sorted(found.removeprefix(root) for found in filesystem.find(path))
+    return sorted(sizes_below(uri))
 
 
 def sizes_below(uri: str) -> dict[str, int]:

@@ -166,6 +166,11 @@ def log_documents(client: MlflowClient, run_id: str, documents: Mapping[str, str
         client.log_artifacts(run_id, folder)
 
 
+def as_readable_json(document: Mapping[str, Any]) -> str:
+    """A document as people read it among the artifacts."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def _is_finite(value: object) -> bool:
     # Number kernels hand out numbers of their own, which only the abstract class knows.
     return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)

@@ -21,7 +21,7 @@ from repro_assets.pins.verdict import Verdict
 from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.receipt import cpu
 from repro_assets.resources.run_lookup import REPRODUCES_TAG
-from repro_assets.resources.tracking_records import checked_metrics, checked_tags, log_documents
+from repro_assets.resources.tracking_records import as_readable_json, checked_metrics, checked_tags, log_documents
 from repro_assets.resources.tracking_runs import user_name
 from repro_assets.resources.tracking_store import speaking_of
 
@@ -94,10 +94,10 @@ def _own_run(
         tags={tag.key: tag.value for tag in checked_tags({k: v for k, v in tags.items() if v is not None})},
     )
     run_id = str(run.info.run_id)
-    documents = {"verdict.json": _pretty(verdict.as_document())}
+    documents = {"verdict.json": as_readable_json(verdict.as_document())}
     metrics = {"reproduction_seconds": verdict.seconds}
     for stage in result.stages.values() if result else ():
-        documents[f"manifests/{stage.asset}.json"] = _pretty(stage.manifest)
+        documents[f"manifests/{stage.asset}.json"] = as_readable_json(stage.manifest)
         metrics.update(stage.metrics)
     status = "FAILED"
     try:
@@ -150,7 +150,3 @@ def _witness(file: Path) -> dict[str, Any] | None:
         return dict(json.loads(file.read_text()))
     except ValueError:
         return None
-
-
-def _pretty(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
