@@ -208,6 +208,18 @@ def preflight(
 
 
 @app.command()
+def promote(
+    run: Run,
+    check: Annotated[bool, typer.Option("--check", help="Move nothing; the exit code says whether it may.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a run's models the champion, only where its newest verdict is IDENTICAL or EQUIVALENT."""
+    from repro_assets.verbs.commands import promote as act
+
+    act(run, check, json)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="SELECT, WITH, SHOW or DESCRIBE, in Spark SQL.")],
     limit: Annotated[int, typer.Option(metavar="N", help="Rows to print; 0 for all.")] = 1000,

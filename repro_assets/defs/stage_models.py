@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources import model_registry
+from repro_assets.resources.champions import registered_name
 from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def register(stage: Stage, logged: Mapping[str, TrackedModel]) -> None:
     client = stage.context.resources.mlflow.tracking_client
     lock = load_settings().var / "locks" / "registry.lock"
     for name, model in logged.items():
-        registered = f"{EXPERIMENT.name}.{name}"
+        registered = registered_name(name)
         version = model_registry.register(
             client,
             registered,

@@ -191,6 +191,19 @@ def preflight(run: str | None, every: bool, json: bool) -> None:
     verb.require_ready(rows)
 
 
+def promote(run: str, check: bool, json: bool) -> None:
+    """`repro promote`."""
+    from repro_assets.verbs import promote as verb
+
+    here = settings_module.load()
+    found = verb.promote(run, here, _tidy_instance(here), check=check)
+    if json:
+        printing.document(found.as_document())
+    elif found.reason is None:
+        say(verb.in_a_line(found, check=check))
+    verb.require_promoted(found)
+
+
 def sql(query: str, limit: int, json: bool, csv: bool) -> None:
     """`repro sql`."""
     from repro_assets.verbs import sql as verb

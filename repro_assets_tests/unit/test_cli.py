@@ -28,6 +28,7 @@ COMMANDS = [
     ["show"],
     ["preflight"],
     ["reproduce"],
+    ["promote"],
     ["sql"],
     ["demo"],
     ["ui"],
