@@ -208,6 +208,18 @@ def preflight(
 
 
 @app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="Compared from: a run id or a data version.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Compared to.")],
+    json: Json = False,
+) -> None:
+    """Show everything that differs between two runs: rows, people, sources, packages, cluster, parameters, metrics."""
+    from repro_assets.verbs.commands import diff as act
+
+    act(first, second, json)
+
+
+@app.command()
 def promote(
     run: Run,
     check: Annotated[bool, typer.Option("--check", help="Move nothing; the exit code says whether it may.")] = False,

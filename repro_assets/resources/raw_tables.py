@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -181,6 +181,14 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 fix="Restore the table's data files",
             )
         return rows
+
+    def reading(self, pin: CommitPin) -> AbstractContextManager[None]:
+        """Say in one line what of a version can't be read, whatever is done with its rows inside.
+
+        Raises:
+            DataDamaged: A file of it is gone or damaged.
+        """
+        return _reading(self.uri(pin.table), pin.version)
 
     def data_pin(self, pin: CommitPin, spark: SparkSession) -> DataPin:
         """Pin commit and rows, fingerprinting the rows now."""

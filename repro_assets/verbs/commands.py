@@ -191,6 +191,19 @@ def preflight(run: str | None, every: bool, json: bool) -> None:
     verb.require_ready(rows)
 
 
+def diff(first: str, second: str, json: bool) -> None:
+    """`repro diff`."""
+    from repro_assets.verbs import diff as verb
+    from repro_assets.verbs import diff_printing
+
+    here = settings_module.load()
+    found = verb.diff(first, second, here, _tidy_instance(here), _opener(here))
+    if json:
+        printing.document(found.as_document())
+    else:
+        diff_printing.difference(found)
+
+
 def promote(run: str, check: bool, json: bool) -> None:
     """`repro promote`."""
     from repro_assets.verbs import promote as verb

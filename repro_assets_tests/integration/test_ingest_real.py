@@ -9,8 +9,11 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from repro_assets.experiment import EXPERIMENT
 from repro_assets.feeds.history import read_history
-from repro_assets.resources.raw_tables import raw_table_uri
+from repro_assets.pins.data import DataPin, RowsPin
+from repro_assets.resources.raw_tables import RawTables, raw_table_uri
+from repro_assets.resources.row_difference import FEED, row_difference
 from repro_assets.settings import Settings
 from repro_assets.verbs.ingest import IngestResult, IngestStopped, ingest_files
 
@@ -83,6 +86,24 @@ def test_the_change_data_feed_shows_the_changes_counted(spark: SparkSession, ins
     for version, (_, _, updated, _, _) in enumerate(COUNTED):
         expected |= {(version, f"update_{image}image"): updated for image in ("pre", "post")}
     assert found == {kind: count for kind, count in expected.items() if count}
+
+
+@pytest.mark.parametrize(
+    ("older", "changed"), [pytest.param(1, 755, id="seq 106 and 107"), pytest.param(3, 4410, id="seq 108 and 109")]
+)
+@pytest.mark.usefixtures("ingested")
+def test_two_versions_differ_in_the_rows_counted_and_no_other(
+    spark: SparkSession, installation: Settings, older: int, changed: int
+) -> None:
+    tables = RawTables(lake=installation.lake)
+    pins = [
+        DataPin(tables.pin("covid_cases", version), RowsPin(f"rows of {version}", COUNTED[version][0], ()))
+        for version in (older, older + 1)
+    ]
+    found = row_difference(spark, tables, *pins, EXPERIMENT.table("covid_cases").keys)
+    assert (found.added, found.removed, found.changed) == (0, 0, changed)
+    assert found.columns["confirmed"]["rows"] == changed
+    assert found.counted_from == FEED
 
 
 @pytest.mark.usefixtures("ingested")

@@ -28,6 +28,7 @@ COMMANDS = [
     ["show"],
     ["preflight"],
     ["reproduce"],
+    ["diff"],
     ["promote"],
     ["sql"],
     ["demo"],
