@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -143,5 +145,7 @@ def _witness(output: Output) -> dict[str, Any]:
         "mlflow_run_id": output.mlflow_run_id,
         "dagster_run_id": output.dagster_run_id,
         "host": socket.gethostname(),
+        "user": getpass.getuser(),
+        "time": int(time.time() * 1000),
         "compute": compute_receipt(None),
     }

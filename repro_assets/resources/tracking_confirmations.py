@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.canonical import canonical_json
@@ -47,6 +50,24 @@ def add_conflict(client: MlflowClient, run_id: str, record: dict[str, Any]) -> i
         Outside: The store failed, or has no such run.
     """
     return _witness(client, run_id, record, folder=CONFLICTS, tag="repro.conflict")
+
+
+def witnesses_on(client: MlflowClient, run_id: str, folder: str) -> list[dict[str, Any]]:
+    """What later runs wrote down on a run, oldest first; records of before the time was kept come first.
+
+    Args:
+        client: Bound to the store.
+        run_id: The original MLflow run of one asset.
+        folder: `CONFIRMATIONS` or `CONFLICTS`.
+
+    Raises:
+        Outside: The store failed.
+    """
+    with speaking_of(client.tracking_uri), tempfile.TemporaryDirectory() as place:
+        if not client.list_artifacts(run_id, folder):
+            return []
+        files = Path(client.download_artifacts(run_id, folder, place)).glob("*.json")
+        return sorted((json.loads(file.read_text()) for file in files), key=lambda record: record.get("time", 0))
 
 
 def _witness(client: MlflowClient, run_id: str, record: dict[str, Any], *, folder: str, tag: str) -> int:

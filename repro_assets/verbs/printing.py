@@ -160,6 +160,25 @@ def shown(content: Mapping[str, Any]) -> None:
         )
     print_table(table)
     _pins(stages[manifest["order"][-1]], content["patch"])
+    witnesses(content["confirmations"], len(stages))
+
+
+def witnesses(found: Sequence[Mapping[str, Any]], stages: int) -> None:
+    """Who got the result again: a line per recomputation and reproduction.
+
+    Args:
+        found: As the `show` document has them.
+        stages: How many stages the run has.
+    """
+    if not found:
+        sys.stderr.write("nobody has computed it again\n")
+        return
+    table = Table("again", "by", "on", "when (UTC)", "CPU", "stages", "MLflow run", box=None)
+    for one in found:
+        said = f"{one['said']}, other {', '.join(one['swapped'])}" if one["swapped"] else one["said"]
+        facts = [one[name] or "-" for name in ("user", "host", "time", "cpu")]
+        table.add_row(said, *facts, f"{len(one['assets'])} of {stages}", one["mlflow_run_id"])
+    print_table(table)
 
 
 def preflight(rows: Sequence[RunPreflight]) -> None:

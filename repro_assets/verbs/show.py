@@ -10,6 +10,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.capsule_store import patch_path
 from repro_assets.resources.run_lookup import find_parent
 from repro_assets.resources.run_records import load_record, run_document
+from repro_assets.resources.run_witnesses import witnesses_of
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ SCHEMA = "repro-show/1"
 
 
 def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """The manifest of a run and of each of its stages, those included that it only read.
+    """The manifest of a run and of each of its stages, those included that it only read, and who got it again.
 
     Args:
         run: MLflow run id (a nested one means its parent), Dagster run id, or a data version for its newest.
@@ -38,6 +39,7 @@ def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str
     with speaking_of(settings.mlflow_tracking_uri):
         parent = find_parent(client, experiment, run, instance)
         manifest, record = run_document(client, parent), load_record(client, parent)
+    witnesses = witnesses_of(client, record)
     return {
         "schema": SCHEMA,
         "mlflow_run_id": parent.info.run_id,
@@ -45,6 +47,7 @@ def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str
         "manifest": manifest,
         "stages": {asset: dict(stage.manifest) for asset, stage in record.stages.items()},
         "patch": patch_of(record.code, settings.capsules),
+        "confirmations": [one.as_document() for one in witnesses],
     }
 
 

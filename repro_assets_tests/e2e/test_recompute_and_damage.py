@@ -43,6 +43,26 @@ def test_force_recomputes_everything_and_confirms_the_original(one_run: tuple[In
     assert installation.mlflow("SELECT count(*) FROM model_versions") == [(2,)]
 
 
+def test_another_installation_with_the_same_stores_confirms_the_original_and_both_show_who(
+    one_run: tuple[Installation, str], tmp_path: Path
+) -> None:
+    installation, key = one_run
+    other = Installation.make(tmp_path)
+    shared = {
+        "REPRO_LAKE": str(installation.var / "lake"),
+        "REPRO_CAPSULES": str(installation.var / "capsules"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{installation.var}/mlflow/mlflow.db",
+    }
+    original = installation.json("run", key)["runs"][0]
+    before = installation.json("show", original["mlflow_run_id"])["confirmations"]
+    other.json("run", key, "--force", env=shared)
+    told = other.json("show", original["mlflow_run_id"], env=shared)["confirmations"]
+    assert told == installation.json("show", original["mlflow_run_id"])["confirmations"]
+    assert len(told) == len(before) + 1
+    assert (told[-1]["said"], told[-1]["assets"]) == ("recomputed equal", list(original["assets"]))
+    assert all(told[-1][name] for name in ("user", "host", "time", "cpu"))
+
+
 def test_force_on_a_damaged_output_puts_the_good_one_in_its_place(one_run: tuple[Installation, str]) -> None:
     installation, key = one_run
     identity = installation.json("run", key)["runs"][0]["assets"]["features"]["identity"]
