@@ -72,6 +72,8 @@ def _compute(request: Request, instance: dg.DagsterInstance) -> None:
         cluster=request.cluster,
         record=request.record,
     )
+    if request.champion is not None:
+        run_config["resources"]["champion"] = {"config": {"given": json.dumps(request.champion)}}
     instance.add_dynamic_partitions("data_version", [request.data_version])
     run_chain(defs.resolve_job_def(CHAIN), request.data_version, run_config, instance, request.stages)
 

@@ -84,7 +84,10 @@ def _parse(assignment: str) -> tuple[str, str, Any]:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # a day that is none, or 5,000 digits, is a ValueError
         raise BadInput("not a value", where=target, stored=repr(text)[:80]) from error
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+    if declared is not None and declared.annotation is bool:
+        if not isinstance(value, bool):
+            raise BadInput("a parameter's value is true or false", where=target, stored=repr(text)[:80])
+    elif not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise BadInput("a parameter's value is a number or text", where=target, stored=repr(text)[:80])
     return asset, name, value
 

@@ -16,6 +16,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from repro_assets import settings as settings_module
+from repro_assets.defs.champion import ChampionResource
 from repro_assets.defs.partitions import is_key
 from repro_assets.defs.stage import Stages
 from repro_assets.experiment import EXPERIMENT
@@ -145,6 +146,7 @@ class StagesOfOneRun(dg.ConfigurableResource[Stages]):
 def resources() -> dict[str, Any]:
     """All resources by the name under which assets ask for them."""
     return {
+        "champion": ChampionResource.configure_at_launch(),
         "conda_env": CondaEnv.configure_at_launch(),
         "lake": Lake(),
         "mlflow": TrackerFactory(experiment_name=EXPERIMENT.name),

@@ -18,6 +18,7 @@ from repro_assets.defs.run_pins import RunPins
 from repro_assets.defs.stage_config import StageConfig
 from repro_assets.errors import BadInput, Blocked, DataDamaged, NotMaterialized
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.champion import Champion
 from repro_assets.pins.data import CommitPin, DataPin
 from repro_assets.pins.data_history import data_versions
 from repro_assets.pins.data_version import decode
@@ -95,6 +96,7 @@ class Stage:
         }
         self.started = time.monotonic()
         self._inputs = {name: output.digest for name, output in self.upstream.items()}
+        self.champion: Champion | None = None
         self._parts: list[Part] = []
         self._mlflow_run_id: str | None = None
 
@@ -174,6 +176,11 @@ class Stage:
         state = stage_result.REFUSED if checks.stopping(self, results) else "reused"
         self._say(state, output)
         return stage_result.reused(self, output, state, page_plots.shown_before(self, output), results)
+
+    def join(self, champion: Champion) -> None:
+        """Let the champion determine this output too; before `identity` is first used."""
+        self.champion = champion
+        self._inputs = {**self._inputs, "champion": champion.digest}
 
     def begin(self) -> None:
         """Prove environment and code before anything computes; the first stage of a run does it for all."""

@@ -92,6 +92,7 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         metrics=metrics,
         caveat=EXPERIMENT.caveat,
         runs={"dagster": stage.context.run.run_id, "mlflow": stage.mlflow_run_id},
+        champion=stage.champion.as_document() if stage.champion else None,
     ).as_document()
 
 
@@ -112,6 +113,9 @@ def _tags(stage: Stage, found: str, manifest: str) -> dict[str, Any]:
     resources = stage.context.resources
     code = resources.source_tree.pin()
     inputs = {f"repro.input.{name}": output.digest for name, output in stage.upstream.items()}
+    if stage.champion is not None:
+        inputs["repro.input.champion"] = stage.champion.digest
+        inputs["repro.champion"] = stage.champion.mlflow_run_id
     return {
         "repro.identity": stage.identity.digest(),
         "repro.output_digest": found,

@@ -126,6 +126,7 @@ def _result(
         "pins": {table: {"version": pin["version"], "fingerprint": pin["fingerprint"]} for table, pin in pins.items()},
         "mlflow": mlflow_link(load_settings(), output.mlflow_run_id),
         "parameters": stage.all_parameters,
+        "champion": stage.champion.as_document() if stage.champion else None,
         **column_metadata(stage, output),
         **{name: float(value) for name, value in output.metrics.items()},
         **notes,

@@ -43,6 +43,8 @@ class Request:
         environment: Name of the lock.
         record: Whether mismatches of the environment are written down instead of refused.
         cluster: Name of the cluster file.
+        champion: The champion that the predictions were made with, with its files; None, and not in the document, where
+            they were not: a capsule of before there was one takes the request too.
     """
 
     data_version: str
@@ -51,6 +53,7 @@ class Request:
     environment: str
     record: bool
     cluster: str
+    champion: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, record: RunRecord) -> Request:
@@ -62,11 +65,13 @@ class Request:
             environment=str(record.environment["declared"]["name"]),
             record=not record.enforced,
             cluster=str(record.compute["declared"]["name"]),
+            champion=record.champion,
         )
 
     def as_document(self) -> dict[str, Any]:
         """The request as JSON values."""
-        return {"schema": REQUEST, **asdict(self), "stages": list(self.stages)}
+        document = {"schema": REQUEST, **asdict(self), "stages": list(self.stages)}
+        return {name: value for name, value in document.items() if (name, value) != ("champion", None)}
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> Request:
@@ -79,7 +84,7 @@ class Request:
             found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
             raise BadInput("not a request that this code knows", where=where, stored=found, expected=REQUEST)
         values = {name: value for name, value in document.items() if name != "schema"}
-        if set(values) != set(cls.__dataclass_fields__):
+        if set(values) | {"champion"} != set(cls.__dataclass_fields__):
             raise BadInput(
                 "a request has other fields",
                 where=where,

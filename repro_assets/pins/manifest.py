@@ -55,6 +55,7 @@ class Manifest:
         metrics: Numbers that belong to the result.
         caveat: Assumption that everything here rests on.
         runs: Dagster and MLflow run ids.
+        champion: The registry's champion where the output was made with it (`Champion.as_document`); else None.
     """
 
     data_version: str
@@ -67,6 +68,7 @@ class Manifest:
     metrics: Mapping[str, float]
     caveat: str
     runs: Mapping[str, str]
+    champion: Mapping[str, Any] | None = None
 
     def as_document(self) -> dict[str, Any]:
         """The manifest as JSON values."""
@@ -95,6 +97,7 @@ class Manifest:
             "tolerance": dict(ASSUMED_TOLERANCE),
             "caveat": self.caveat,
             "runs": dict(self.runs),
+            **({"champion": dict(self.champion)} if self.champion is not None else {}),
         }
 
 

@@ -102,6 +102,13 @@ class RunRecord:
         return {asset: dict(stage.manifest["parameters"]) for asset, stage in self.stages.items()}
 
     @property
+    def champion(self) -> Mapping[str, Any] | None:
+        """The registry's champion where a stage was made with it, as its manifest names it; else None."""
+        return next(
+            (stage.manifest["champion"] for stage in self.stages.values() if "champion" in stage.manifest), None
+        )
+
+    @property
     def tolerance(self) -> Mapping[str, Any]:
         """How far another result may lie and still be equivalent, and where that comes from."""
         stated: Mapping[str, Any] = self.last.manifest["tolerance"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, EnvironmentUnavailable, Outside, ReproError
 from repro_assets.pins.compute import Jar, parse_cluster
 from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.preflight import Finding, Preflight, judge, reason
 from repro_assets.resources import capsule_store
+from repro_assets.resources.champion_models import located
 from repro_assets.resources.environment_build import readiness
 from repro_assets.resources.jars import jar_paths
+from repro_assets.resources.lake import Lake
 from repro_assets.resources.raw_version import examine
 from repro_assets.resources.run_environment import is_running
 from repro_assets.resources.run_records import load_record, verified_artifact
@@ -95,6 +97,8 @@ class Surroundings:
         yield self._capsule(str(record.code["capsule"]))
         yield self._environment(record)
         yield self._cluster(record)
+        if record.champion is not None:
+            yield self._champion(record.champion)
         if not record.enforced:
             yield Finding(notes=("the environment was only written down: IDENTICAL is out of reach",))
         for submodule in record.code.get("absent_submodules", ()):
@@ -129,6 +133,15 @@ class Surroundings:
             return _jars(parse_cluster(str(declared["name"]), text).jars, self.settings)
 
         return self._once(("compute", run_id), look)
+
+    def _champion(self, champion: Mapping[str, Any]) -> Finding:
+        """The champion that predicted: its model has to stand in the lake, whatever the registry says by now."""
+
+        def look() -> Finding:
+            located(champion, Lake(uri=self.settings.lake))
+            return Finding()
+
+        return self._once(("champion", str(champion.get("data_version")), str(champion.get("identity"))), look)
 
     def _once(self, key: tuple[str, ...], look: Callable[[], Finding]) -> Finding:
         if key not in self._known:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
 from repro_assets.pins.compute import parse_cluster
@@ -20,6 +20,7 @@ from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict, blocked, judge
 from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
 from repro_assets.resources.capsule_store import capsule_path, unpack
+from repro_assets.resources.champion_models import located
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.original_outputs import damaged_outputs
 from repro_assets.resources.run_environment import interpreter
@@ -135,6 +136,11 @@ def _reasons(record: RunRecord, client: MlflowClient, way: Way) -> list[str]:
     return [*reasons, *(reason(one) for one in damage)]
 
 
+def _champion(record: RunRecord, lake: Lake) -> dict[str, Any] | None:
+    """The champion that a run was made with, its files where they are now."""
+    return None if record.champion is None else located(record.champion, lake).as_document()
+
+
 def _run(record: RunRecord, client: MlflowClient, place: Workspace, way: Way) -> Result:
     capsule = str(record.code["capsule"])
     unpack(capsule_path(way.settings.capsules, capsule), capsule, place.code)
@@ -152,7 +158,7 @@ def _run(record: RunRecord, client: MlflowClient, place: Workspace, way: Way) ->
     way.touch(place)
     way.report(f"capsule {capsule[:12]} starts in {python}")
     return run_capsule(
-        Request.of(record),
+        replace(Request.of(record), champion=_champion(record, Lake(uri=way.settings.lake))),
         place,
         python=python,
         settings=way.settings,

@@ -17,10 +17,11 @@ from repro_assets.pins.code_difference import code_difference
 from repro_assets.pins.data import DataPin
 from repro_assets.pins.environment import applicable, marker_values, parse_lock
 from repro_assets.pins.part_moves import part_moves
+from repro_assets.pins.preflight import reason
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.resources.capsule_store import capsule_path, load
 from repro_assets.resources.lake import Lake
-from repro_assets.resources.original_outputs import said, stored_output
+from repro_assets.resources.original_outputs import stored_output
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.row_difference import row_difference
 from repro_assets.resources.run_lookup import find_parent
@@ -169,7 +170,7 @@ def _rows(table: str, one: DataPin, other: DataPin, sources: Sources, not_compar
     try:
         return row_difference(sources.open_spark(), RawTables(), one, other, keys).as_document()
     except (Blocked, DataDamaged, BadInput) as trouble:
-        not_compared.append(f"rows of {table}: {said(trouble)}")
+        not_compared.append(f"rows of {table}: {reason(trouble)}")
         return {}
 
 
@@ -180,7 +181,7 @@ def _people(first: RunRecord, second: RunRecord, sources: Sources, not_compared:
     try:
         return part_moves(*(_keys_by_part(run, sources) for run in (first, second)))
     except (Blocked, DataDamaged) as trouble:
-        not_compared.append(f"who moved between train and test: {said(trouble)}")
+        not_compared.append(f"who moved between train and test: {reason(trouble)}")
         return []
 
 
@@ -205,7 +206,7 @@ def _code(first: RunRecord, second: RunRecord, sources: Sources, not_compared: l
     try:
         members = [_members(str(run.code["capsule"]), sources) for run in (first, second)]
     except ReproError as trouble:
-        not_compared.append(f"source files: {said(trouble)}")
+        not_compared.append(f"source files: {reason(trouble)}")
         return found
     return {**found, **code_difference(*members).as_document()}
 
@@ -221,7 +222,7 @@ def _locks(
     try:
         return _locked(first, sources), _locked(second, sources)
     except (Blocked, BadInput) as trouble:
-        not_compared.append(f"packages: {said(trouble)}")
+        not_compared.append(f"packages: {reason(trouble)}")
         return None
 
 

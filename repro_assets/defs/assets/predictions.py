@@ -23,13 +23,19 @@ class PredictionsConfig(StageConfig):
         description=f"Probability from which somebody is predicted to have {EXPERIMENT.target} 1.",
     )
 
+    use_champion: bool = Field(
+        default=False,
+        description="Predict with the registry's champion (`repro promote`) instead of the data version's own model.",
+    )
+
     def params(self) -> dict[str, float]:
         """The parameters, checked.
 
         Raises:
             BadInput: A threshold that is no probability.
         """
-        return {"threshold": float(THRESHOLD.read("threshold", self.threshold))}
+        champion = {"use_champion": True} if self.use_champion else {}
+        return {"threshold": float(THRESHOLD.read("threshold", self.threshold)), **champion}
 
 
 @dg.asset(
@@ -44,7 +50,7 @@ class PredictionsConfig(StageConfig):
         check("predictions", "roc_auc_not_worse", "ROC AUC at most 0.02 below the data version before."),
         check("predictions", "reproduces", "The verdict of the last reproduction, once there is one."),
     ],
-    required_resource_keys=STAGE_RESOURCES,
+    required_resource_keys=STAGE_RESOURCES | {"champion"},
     op_tags={"repro/module": __name__},
     description=(
         f"{EXPERIMENT.question} One row per person of the test half and per unlabelled person of one data version. "
@@ -52,12 +58,14 @@ class PredictionsConfig(StageConfig):
     ),
 )
 def predictions(context: dg.AssetExecutionContext, config: PredictionsConfig) -> dg.MaterializeResult:
-    """Predict with the model of the same data version, never the newest one."""
+    """Predict with the model of the same data version, never the newest one; with the champion only where asked to."""
     params = config.params()
     stage: Stage = context.resources.stages.open(context, config, parameters=params, upstream=["features", "model"])
+    champion = context.resources.champion.join(stage) if config.use_champion else None
     if done := stage.reused():
         return done
-    models = {estimator.name: stage.read_model("model", estimator.name) for estimator in EXPERIMENT.estimators}
+    names = [estimator.name for estimator in EXPERIMENT.estimators]
+    models = {name: champion.read(name) if champion else stage.read_model("model", name) for name in names}
     table = predict(models, stage.read_table("features", "features"), params["threshold"])
     metrics = evaluate(table, params["threshold"])
     stage.write_table("predictions", table)
