@@ -16,6 +16,7 @@ import typer
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import ReproError
+from repro_assets.experiment import EXPERIMENT
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
 _INTERRUPTED = 130  # as shells have it
@@ -229,6 +230,23 @@ def promote(
     from repro_assets.verbs.commands import promote as act
 
     act(run, check, json)
+
+
+@app.command()
+def trace(
+    asset: Annotated[str, typer.Argument(metavar="ASSET", help="predictions, or another asset with a row per person.")],
+    person: Annotated[
+        str, typer.Argument(metavar=EXPERIMENT.split_key.upper(), help="The person, by the experiment's split key.")
+    ],
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="RUN", help="A data version or run; by default the newest run.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Trace one row back to data version, code, environment, cluster, models and MLflow runs."""
+    from repro_assets.verbs.commands import trace as act
+
+    act(asset, person, key, json)
 
 
 @app.command()

@@ -47,6 +47,18 @@ def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.Da
     return found
 
 
+def newest_parent(client: MlflowClient, experiment: str) -> Run:
+    """The newest run that finished, of whatever data version.
+
+    Raises:
+        BadInput: There is none.
+    """
+    found = _newest(client, experiment, "repro.data_version", None, status="FINISHED")
+    if found is None:
+        raise BadInput("no run has finished yet", fix="`repro run KEY` makes one")
+    return found
+
+
 def _by_id(client: MlflowClient, run_id: str) -> Run | None:
     from mlflow.exceptions import MlflowException
 
@@ -66,8 +78,13 @@ def _meant(client: MlflowClient, run: Run) -> Run:
     return client.get_run(above) if above else run
 
 
-def _newest(client: MlflowClient, experiment: str, tag: str, value: str, status: str | None = None) -> Run | None:
-    wanted = f"tags.`{tag}` = '{value}'" + (f" AND attributes.status = '{status}'" if status else "")
+def _newest(
+    client: MlflowClient, experiment: str, tag: str, value: str | None, status: str | None = None
+) -> Run | None:
+    """The newest original run with this tag; with any value of it where none is given."""
+    wanted = (f"tags.`{tag}` = '{value}'" if value is not None else f"tags.`{tag}` LIKE '%'") + (
+        f" AND attributes.status = '{status}'" if status else ""
+    )
     runs = client.search_runs([experiment], filter_string=wanted, order_by=["attributes.start_time DESC"])
     originals = (run for run in runs if not {"mlflow.parentRunId", REPRODUCES_TAG} & set(run.data.tags))
     return next(originals, None)

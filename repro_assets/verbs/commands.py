@@ -217,6 +217,19 @@ def promote(run: str, check: bool, json: bool) -> None:
     verb.require_promoted(found)
 
 
+def trace(asset: str, key: str, run: str | None, json: bool) -> None:
+    """`repro trace`."""
+    from repro_assets.verbs import trace as verb
+    from repro_assets.verbs import trace_printing
+
+    here = settings_module.load()
+    document = verb.trace(asset, key, here, _tidy_instance(here), run=run)
+    if json:
+        printing.document(document)
+    else:
+        trace_printing.trace(document)
+
+
 def sql(query: str, limit: int, json: bool, csv: bool) -> None:
     """`repro sql`."""
     from repro_assets.verbs import sql as verb

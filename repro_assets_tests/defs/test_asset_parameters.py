@@ -17,6 +17,8 @@ from repro_assets.steps.model_params import FAMILIES, ModelParams
     [
         pytest.param("predictions.threshold=7", "[threshold]: stored 7.0, expected a number from 0.0", id="threshold"),
         pytest.param("predictions.threshold=.nan", "[threshold]: stored nan", id="a threshold that is no number"),
+        pytest.param("predictions.use_champion=1", "a parameter's value is true or false", id="neither true nor false"),
+        pytest.param("predictions.threshold=true", "a number or text", id="a truth that is no number"),
         pytest.param("train_test_snapshot.test_fraction=1", "[test_fraction]: stored 1.0", id="everybody in test"),
         pytest.param("train_test_snapshot.test_fraction=.nan", "[test_fraction]: stored nan", id="no fraction"),
         pytest.param("train_test_snapshot.salt=a\nb", r"[salt]: stored 'a\nb'", id="a salt of two lines"),
@@ -75,6 +77,10 @@ def test_an_integer_of_the_model_stays_an_integer_in_its_identity() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_defaults_on_the_page_are_those_of_the_steps(family: str) -> None:
     assert ModelConfig(family=family).params() == ModelParams(family)
+
+
+def test_the_champion_is_a_parameter_only_where_it_is_used() -> None:
+    assert PredictionsConfig(use_champion=True).params() == {"threshold": 0.5, "use_champion": True}
 
 
 def test_defaults_are_those_that_the_page_shows() -> None:

@@ -30,6 +30,7 @@ COMMANDS = [
     ["reproduce"],
     ["diff"],
     ["promote"],
+    ["trace"],
     ["sql"],
     ["demo"],
     ["ui"],

@@ -30,6 +30,7 @@ def test_what_is_not_set_is_left_to_the_declaration() -> None:
         pytest.param("model.family=random_forest", "model", {"family": "random_forest"}, id="text"),
         pytest.param("model.random_state=7", "model", {"random_state": 7}, id="integer"),
         pytest.param("predictions.threshold=0.25", "predictions", {"threshold": 0.25}, id="number"),
+        pytest.param("predictions.use_champion=true", "predictions", {"use_champion": True}, id="true or false"),
         pytest.param("train_test_snapshot.salt=123", "train_test_snapshot", {"salt": "123"}, id="digits as text"),
         pytest.param("train_test_snapshot.salt=a=b.c", "train_test_snapshot", {"salt": "a=b.c"}, id="text with ="),
         pytest.param("model.C=0.5", "model", {"hyperparameters": {"C": 0.5}}, id="a family's own parameter"),

@@ -33,6 +33,17 @@ def test_a_request_comes_back_from_its_text_as_it_was() -> None:
     assert Request.from_document(json.loads(json.dumps(request.as_document())), "here") == request
 
 
+def test_a_run_that_used_the_champion_asks_for_that_champion() -> None:
+    champion = {"digest": "f" * 64, "files": {"full": {"path": "file:///lake/model", "sha256": "1" * 64}}}
+    request = Request.of(run_record(champion=champion))
+    assert request.champion == champion
+    assert Request.from_document(json.loads(json.dumps(request.as_document())), "here") == request
+
+
+def test_a_request_without_a_champion_is_one_that_older_capsules_take() -> None:
+    assert "champion" not in Request.of(run_record()).as_document()
+
+
 @pytest.mark.parametrize(
     "document",
     [None, [], {}, {"schema": "repro-contract-request/2"}, {"schema": REQUEST, "data_version": KEY}],
