@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.champion import Champion, ChampionFile
 from repro_assets.pins.model_digest import model_digest
 from repro_assets.pins.output import Output, output_digest
+from repro_assets.pins.preflight import Finding
 from repro_assets.resources.champion_models import located, present_champion, read_champion, require_same_split
 from repro_assets.resources.champions import champions, move_champion, registered_name
 from repro_assets.resources.lake import Lake, new_attempt
 from repro_assets.resources.model_file import dump_model
 from repro_assets.resources.model_registry import register
+from repro_assets.resources.preflight import Surroundings
+from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.tracking_store import connect, initialise
 from repro_assets.verbs.trace import NoSuchRow, trace
 from repro_assets.verbs.trace_printing import lines
@@ -278,3 +282,18 @@ def test_somebody_who_is_not_predicted_is_said_to_be_in_train(here: Installation
 def test_what_can_t_be_traced_is_refused(here: Installation, asset: str, key: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         here.trace(asset, key, here.run(2.0))
+
+
+def test_preflight_says_that_the_champion_a_run_was_made_with_is_gone(here: Installation) -> None:
+    here.promote(here.run(2.0))
+    run = here.run(3.0, predictions={"champion": here.champion().as_document()})
+    around = Surroundings(here.settings, RawTables(), here.client, datetime.now(UTC), lambda *_: Finding())
+    before = around.preflight(here.client.get_run(run)).answer.reasons
+    for marker in Path(here.settings.var, "lake", "model").rglob("_COMPLETE.json"):
+        marker.unlink()
+
+    around = Surroundings(here.settings, RawTables(), here.client, datetime.now(UTC), lambda *_: Finding())
+    after = around.preflight(here.client.get_run(run)).answer.reasons
+
+    assert not [one for one in before if "champion" in one]
+    assert [one for one in after if one.startswith("Blocked: the champion's model is gone from the lake")]

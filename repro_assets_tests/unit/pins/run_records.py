@@ -40,7 +40,7 @@ def manifest(asset: str, **changes: Any) -> dict[str, Any]:
             else {asset: data_pin(asset)},
             "code": {"capsule": "a" * 64, "commit": "b" * 40, "dirty": False, "closure": f"closure of {asset}"},
             "environment": {
-                "declared": {"name": "ml-v1", "lock_sha256": "1" * 64, "digest": "e" * 64},
+                "declared": {"name": "ml-v1", "lock_sha256": "1" * 64, "yaml_sha256": "2" * 64, "digest": "e" * 64},
                 "effective": {"mode": "enforce"},
             },
             "compute": {"declared": {"name": "local-v1", "sha256": "d" * 64}, "effective": {}},
