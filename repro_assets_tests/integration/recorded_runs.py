@@ -39,11 +39,17 @@ def record_run(
     """
     parent = client.create_run(experiment, tags={"repro.data_version": key}).info.run_id
     stages: dict[str, dict[str, str]] = {}
+    made: dict[str, dict[str, str]] = {}
     for asset in ORDER:
-        inputs = {name: {"mlflow_run_id": stages[name]["mlflow_run_id"]} for name in UPSTREAM.get(asset, [])}
-        content = manifest(asset, data_version=key, inputs=inputs, **(manifests or {}).get(asset, {}))
-        nested = (reused or {}).get(asset) or _write_stage(client, experiment, parent, content, documents or {})
-        stages[asset] = {"mlflow_run_id": nested, "manifest_sha256": _tags(client, nested)["repro.manifest"]}
+        nested = (reused or {}).get(asset)
+        if nested is None:
+            inputs = {name: made[name] for name in UPSTREAM.get(asset, [])}
+            content = manifest(asset, data_version=key, inputs=inputs, **(manifests or {}).get(asset, {}))
+            nested = _write_stage(client, experiment, parent, content, documents or {})
+        tags = client.get_run(nested).data.tags
+        stages[asset] = {"mlflow_run_id": nested, "manifest_sha256": tags["repro.manifest"]}
+        named = {"identity": tags["repro.identity"], "digest": tags["repro.output_digest"]}
+        made[asset] = {"mlflow_run_id": nested, **named}
     document = run_manifest(key, stages, {"dagster": "dagster run", "mlflow": parent})
     log_documents(client, parent, {"manifest.json": json.dumps(document)})
     client.set_tag(parent, "repro.manifest", manifest_digest(document))
@@ -77,7 +83,3 @@ def _write_stage(
     nested = client.create_run(experiment, tags=tags).info.run_id
     log_documents(client, nested, {"manifest.json": json.dumps(content), **documents})
     return str(nested)
-
-
-def _tags(client: Any, run_id: str) -> dict[str, str]:
-    return dict(client.get_run(run_id).data.tags)
