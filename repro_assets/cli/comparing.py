@@ -1,0 +1,53 @@
+"""Results beside each other, the model that goes out, and the way back from one row."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from repro_assets.cli.arguments import Json, Run
+from repro_assets.experiment import EXPERIMENT
+
+app = typer.Typer()
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="Compared from: a run id or a data version.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Compared to.")],
+    json: Json = False,
+) -> None:
+    """Show everything that differs between two runs: rows, people, sources, packages, cluster, parameters, metrics."""
+    from repro_assets.verbs.commands_comparing import diff as act
+
+    act(first, second, json)
+
+
+@app.command()
+def promote(
+    run: Run,
+    check: Annotated[bool, typer.Option("--check", help="Move nothing; the exit code says whether it may.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a run's models the champion, only where its newest verdict is IDENTICAL or EQUIVALENT."""
+    from repro_assets.verbs.commands_comparing import promote as act
+
+    act(run, check, json)
+
+
+@app.command()
+def trace(
+    asset: Annotated[str, typer.Argument(metavar="ASSET", help="predictions, or another asset with a row per person.")],
+    person: Annotated[
+        str, typer.Argument(metavar=EXPERIMENT.split_key.upper(), help="The person, by the experiment's split key.")
+    ],
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="RUN", help="A data version or run; by default the newest run.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Trace one row back to data version, code, environment, cluster, models and MLflow runs."""
+    from repro_assets.verbs.commands_comparing import trace as act
+
+    act(asset, person, key, json)

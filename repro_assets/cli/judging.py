@@ -1,0 +1,49 @@
+"""One past result: what made it, whether it can be had again, and whether it came out the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from repro_assets.cli.arguments import Json, Run
+
+app = typer.Typer()
+
+
+@app.command()
+def show(
+    run: Run,
+    json: Json = False,
+) -> None:
+    """Show what made a result: data, code, environment, compute, digests, metrics."""
+    from repro_assets.verbs.commands_judging import show as act
+
+    act(run, json)
+
+
+@app.command()
+def reproduce(
+    run: Run,
+    strict: Annotated[bool, typer.Option("--strict", help="Accept IDENTICAL only.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the workspace there, to look at.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a past result again in isolation, with its own code and environment, and say whether it came out the same."""
+    from repro_assets.verbs.commands_judging import reproduce as act
+
+    act(run, strict, keep, json)
+
+
+@app.command()
+def preflight(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every run that computed something, oldest first.")] = False,
+    json: Json = False,
+) -> None:
+    """Say whether a past result can still be run again, and until when; computes nothing."""
+    from repro_assets.verbs.commands_judging import preflight as act
+
+    act(run, every, json)

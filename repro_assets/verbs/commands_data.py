@@ -1,0 +1,81 @@
+"""What `repro ingest`, `versions` and `pin` do with their arguments."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
+from repro_assets.resources.dagster_home import open_instance
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.verbs import printing
+from repro_assets.verbs.opened import say, spark_opener
+
+
+def ingest(
+    table: str,
+    files: Sequence[Path],
+    from_git: Path | None,
+    path: str | None,
+    since: str | None,
+    skip_refused: bool,
+    json: bool,
+) -> None:
+    """`repro ingest`."""
+    from repro_assets.verbs.ingest import IngestStopped, ingest_files, ingest_git
+
+    here = settings_module.load()
+    if from_git is None and (path or since or skip_refused):
+        raise BadInput("--path, --since and --skip-refused go with --from-git", fix="Name the clone by --from-git REPO")
+    if from_git is not None and files:
+        raise BadInput("files and --from-git are two ways to say the same", fix="Give one of them")
+    try:
+        if from_git is not None:
+            result = ingest_git(
+                table,
+                from_git,
+                path=path,
+                since=since,
+                skip_refused=skip_refused,
+                settings=here,
+                open_spark=spark_opener(here),
+                report=say,
+            )
+        else:
+            result = ingest_files(table, files, settings=here, open_spark=spark_opener(here), report=say)
+    except IngestStopped as stopped:
+        if json:
+            printing.document(stopped.result.as_dict())
+        raise
+    if json:
+        printing.document(result.as_dict())
+
+
+def versions(json: bool) -> None:
+    """`repro versions`."""
+    from repro_assets.verbs.versions import list_versions
+
+    rows = list_versions(RawTables(), open_instance(settings_module.load()))
+    if json:
+        printing.document({"schema": "repro-versions/1", "versions": [asdict(row) for row in rows]})
+    else:
+        printing.versions(rows)
+
+
+def pin(tables: Sequence[str], as_of: str | None, published_as_of: str | None, json: bool) -> None:
+    """`repro pin`."""
+    from repro_assets.experiment import EXPERIMENT
+    from repro_assets.verbs import pin as verb
+
+    raw_tables = RawTables()
+    wanted = verb.plan(
+        raw_tables.histories(EXPERIMENT.table_names), tables, as_of_time=as_of, published_as_of=published_as_of
+    )
+    key = verb.pin(wanted, raw_tables, open_instance(settings_module.load()))
+    if json:
+        printing.document({"schema": "repro-pin/1", "key": key})
+    else:
+        sys.stdout.write(f"{key}\n")
