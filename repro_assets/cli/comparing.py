@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ from repro_assets.cli.arguments import Json, Run
 from repro_assets.experiment import EXPERIMENT
 
 app = typer.Typer()
+
+ForceVariants = Annotated[bool, typer.Option("--force", help="Compute what is known already, too.")]
 
 
 @app.command()
@@ -22,6 +25,44 @@ def diff(
     from repro_assets.verbs.commands_comparing import diff as act
 
     act(first, second, json)
+
+
+@app.command()
+def blame(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="Gone from: a run id or a data version.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Gone to.")],
+    force: ForceVariants = False,
+    json: Json = False,
+) -> None:
+    """Say which component (data, code, environment, cluster, parameters) moved which metric between two runs."""
+    from repro_assets.verbs.commands_comparing import blame as act
+
+    act(first, second, force, json)
+
+
+@app.command()
+def grid(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]…", help="Runs, one per data version; by default the newest of every one."),
+    ] = None,
+    codes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--code", metavar="CODE", help="Beside the runs' own: current (the default), a commit; repeatable."
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="ASSET.NAME", help="What to tell; predictions.roc_auc by default.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the heat map there, too (PNG).")] = None,
+    force: ForceVariants = False,
+    json: Json = False,
+) -> None:
+    """Run past data versions under past code and today's: what the data did, and what the code did."""
+    from repro_assets.verbs.commands_comparing import grid as act
+
+    act(runs or [], codes or [], metric, plot, force, json)
 
 
 @app.command()

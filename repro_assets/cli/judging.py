@@ -25,14 +25,24 @@ def show(
 @app.command()
 def reproduce(
     run: Run,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="COMPONENT=VALUE",
+            help="Replace on purpose: data=KEY, code=current, code=COMMIT, environment=NAME, cluster=NAME, "
+            "ASSET.NAME=VALUE, or COMPONENT=@RUN for that of another run; repeatable.",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Accept IDENTICAL only.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --with: compute what is known already, too.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the workspace there, to look at.")] = False,
     json: Json = False,
 ) -> None:
     """Run a past result again in isolation, with its own code and environment, and say whether it came out the same."""
     from repro_assets.verbs.commands_judging import reproduce as act
 
-    act(run, strict, keep, json)
+    act(run, replace or [], strict, keep, force, json)
 
 
 @app.command()

@@ -10,7 +10,7 @@ https://docs.dagster.io/guides/build/jobs
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -22,11 +22,15 @@ from repro_assets.defs.run_pins import owner_tag
 from repro_assets.errors import ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.swap import parse_swaps
 from repro_assets.pins.verdict import Verdict
 from repro_assets.resources.preflight import Surroundings
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Reproduction, Way
 from repro_assets.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 REPRODUCE = "reproduce"
 OP = "run_again"
@@ -41,6 +45,14 @@ class ReproduceConfig(dg.Config):
 
     run: str = Field(description="MLflow run id, Dagster run id, or a data version for its newest run.")
     keep: bool = Field(default=False, description="Leave the workspace below var/reproductions, to look at.")
+    replace: list[str] = Field(
+        default=[],
+        description=(
+            "Components to replace on purpose: data=KEY, code=current or a commit, environment=NAME, cluster=NAME, "
+            "ASSET.NAME=VALUE, or COMPONENT=@RUN for that of another run."
+        ),
+    )
+    force: bool = Field(default=False, description="With components replaced: compute what is known already, too.")
 
 
 def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None = None) -> dg.JobDefinition:
@@ -105,10 +117,34 @@ def _reproduce(
     client = connect(here.mlflow_tracking_uri)
     with speaking_of(here.mlflow_tracking_uri):
         parent = find_parent(client, experiment, config.run, context.instance)
-    around = Surroundings(here, RawTables(), client, datetime.now(UTC))
-    found = reproduce(client, parent, Way(here, say, lambda record: around.judge(record).reasons, keep=config.keep))
-    run_id = log_verdict(client, parent, found.verdict, found.result, dagster_run_id=context.run.run_id)
+    found = reproduce(client, parent, _way(context, config, say, client, experiment))
+    run_id = log_verdict(client, parent, found, dagster_run_id=context.run.run_id)
     return found, run_id
+
+
+def _way(
+    context: dg.OpExecutionContext,
+    config: ReproduceConfig,
+    say: Callable[[str], None],
+    client: "MlflowClient",
+    experiment: str,
+) -> Way:
+    from repro_assets.resources.known_results import of_a_run
+    from repro_assets.resources.recipes import Pantry
+    from repro_assets.resources.run_lookup import find_parent
+
+    here = load_settings()
+    around = Surroundings(here, RawTables(), client, datetime.now(UTC))
+    pantry = Pantry(client, here, lambda run: find_parent(client, experiment, run, context.instance))
+    return Way(
+        here,
+        say,
+        lambda record, replaced: around.judge(record, replaced).reasons,
+        swaps=parse_swaps(config.replace),
+        find=pantry.find,
+        known=(lambda _: None) if config.force else (lambda recipe: of_a_run(pantry, experiment, recipe)),
+        keep=config.keep,
+    )
 
 
 def _log_check(context: dg.OpExecutionContext, found: Reproduction, run_id: str) -> None:

@@ -86,7 +86,7 @@ def environment(first: RunRecord, second: RunRecord, locked: tuple[Values, Value
         one, other = (
             installed(lock, run.environment["effective"]) for run, lock in zip((first, second), locked, strict=True)
         )
-        found["packages"] = _packages(one, other)
+        found["packages"] = packages(one, other)
     return {name: value for name, value in found.items() if value}
 
 
@@ -134,7 +134,8 @@ def _by_stage(first: RunRecord, second: RunRecord, values: Callable[[StageRecord
     return list(found.values())
 
 
-def _packages(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, Any]:
+def packages(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, Any]:
+    """Packages `added`, `removed` and `changed` between two environments, from version by package of each."""
     found = dict(sorted(differing(one, other).items()))
     kinds = {
         "added": {name: pair["to"] for name, pair in found.items() if pair["from"] is None},

@@ -62,7 +62,7 @@ class Component:
     """One of the four things that make a result, of the original and of the reproduction.
 
     Attributes:
-        name: `data`, `code`, `environment` or `compute`.
+        name: `data`, `code`, `environment` or `compute`; `parameters` only where they were replaced.
         expected: What names it: digests, by what they are of.
         found: The same of the reproduction; None where it was not reached.
         swapped: Whether another one was asked for.
@@ -93,12 +93,14 @@ class Evidence:
         closeness: How far the predictions lie from the original's; None where they were not compared.
         not_compared: What could not be compared, and why, a sentence each.
         swapped: Components that were replaced on purpose.
+        changes: What differs in each of those: rows, files, packages, settings, values.
     """
 
     differences: Mapping[str, TableDifference] = field(default_factory=dict)
     closeness: Closeness | None = None
     not_compared: Sequence[str] = ()
     swapped: Sequence[str] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class Verdict:
         closeness: Distance of the predictions, where they were compared.
         not_compared: What could not be compared.
         reasons: Why it is blocked, or why a stage was not reached.
+        swapped: Components that were replaced on purpose: then it says nothing about the original.
+        changes: What differs in each of those: rows, files, packages, settings, values.
         seconds: What the reproduction took.
     """
 
@@ -129,6 +133,8 @@ class Verdict:
     closeness: Closeness | None = None
     not_compared: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    swapped: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -140,11 +146,6 @@ class Verdict:
     def first_difference(self) -> str | None:
         """The first stage that differs."""
         return next((stage.asset for stage in self.stages if not stage.equal), None)
-
-    @property
-    def swapped(self) -> list[str]:
-        """Components that were replaced on purpose."""
-        return [component.name for component in self.components if component.swapped]
 
     @property
     def largest_difference(self) -> float | None:
@@ -166,7 +167,8 @@ class Verdict:
             "stages": [stage.as_document() for stage in self.stages],
             "first_difference": self.first_difference,
             "components": {component.name: component.as_document() for component in self.components},
-            "swapped": self.swapped,
+            "swapped": list(self.swapped),
+            "changes": dict(self.changes),
             "circumstances": {
                 name: {"expected": one, "found": other} for name, (one, other) in self.circumstances.items()
             },
@@ -179,9 +181,11 @@ class Verdict:
         }
 
 
-def blocked(run: str, data_version: str, reasons: Sequence[str], *, seconds: float = 0.0) -> Verdict:
-    """The verdict on a run that can't be tried."""
-    return Verdict("BLOCKED", run, data_version, reasons=tuple(reasons), seconds=seconds)
+def blocked(
+    run: str, data_version: str, reasons: Sequence[str], *, swapped: Sequence[str] = (), seconds: float = 0.0
+) -> Verdict:
+    """The verdict on a run that can't be tried, as it was or with components replaced."""
+    return Verdict("BLOCKED", run, data_version, reasons=tuple(reasons), swapped=tuple(swapped), seconds=seconds)
 
 
 def compare_stages(record: RunRecord, result: Result) -> tuple[StageComparison, ...]:
@@ -217,6 +221,8 @@ def judge(
         closeness=evidence.closeness,
         not_compared=not_compared,
         reasons=reasons,
+        swapped=tuple(evidence.swapped),
+        changes=evidence.changes,
         seconds=result.seconds,
     )
 
@@ -301,6 +307,8 @@ def _components(record: RunRecord, result: Result, swapped: Sequence[str]) -> tu
         "environment": (_environment(record), _environment(found) if reached else None),
         "compute": (_compute(record), _compute(found) if reached else None),
     }
+    if "parameters" in swapped:
+        pairs["parameters"] = (record.parameters, found.parameters if reached else None)
     return tuple(Component(name, one, other, name in swapped) for name, (one, other) in pairs.items())
 
 

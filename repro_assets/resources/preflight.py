@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -87,16 +87,25 @@ class Surroundings:
             return RunPreflight(parent.info.run_id, version, judge([Finding(reasons=(reason(error),))]))
         return RunPreflight(parent.info.run_id, record.data_version, self.judge(record))
 
-    def judge(self, record: RunRecord) -> Preflight:
-        """Look at everything that a run needs, by what it recorded."""
-        return judge(self._findings(record))
+    def judge(self, record: RunRecord, replaced: Collection[str] = ()) -> Preflight:
+        """Look at everything that a run needs, by what it recorded.
 
-    def _findings(self, record: RunRecord) -> Iterator[Finding]:
-        for pin in record.data.values():
-            yield self._raw_version(pin.commit)
-        yield self._capsule(str(record.code["capsule"]))
-        yield self._environment(record)
-        yield self._cluster(record)
+        Args:
+            record: The run.
+            replaced: Components that are going to be others (`data`, `code`, `environment`, `compute`): what the
+                original needs of those need not be there.
+        """
+        return judge(self._findings(record, replaced))
+
+    def _findings(self, record: RunRecord, replaced: Collection[str]) -> Iterator[Finding]:
+        if "data" not in replaced:
+            yield from (self._raw_version(pin.commit) for pin in record.data.values())
+        if "code" not in replaced:
+            yield self._capsule(str(record.code["capsule"]))
+        if "environment" not in replaced:
+            yield self._environment(record)
+        if "compute" not in replaced:
+            yield self._cluster(record)
         if record.champion is not None:
             yield self._champion(record.champion)
         if not record.enforced:

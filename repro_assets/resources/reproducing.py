@@ -6,25 +6,26 @@ The current code reads and compares; what is computed, the run's own capsule com
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
-from repro_assets.pins.compute import parse_cluster
-from repro_assets.pins.contract import Failure, Request, Result
-from repro_assets.pins.environment import EnvironmentPin
+from repro_assets.pins.contract import Failure, Result
 from repro_assets.pins.preflight import reason
+from repro_assets.pins.recipe import Recipe, differing
 from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.swap import Swap
 from repro_assets.pins.verdict import Verdict, blocked, judge
 from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
 from repro_assets.resources.capsule_store import capsule_path, unpack
-from repro_assets.resources.champion_models import located
+from repro_assets.resources.component_changes import Replacement, component_changes
+from repro_assets.resources.known_results import Known
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.original_outputs import damaged_outputs
+from repro_assets.resources.recipes import Pantry
 from repro_assets.resources.run_environment import interpreter
-from repro_assets.resources.run_records import load_record, verified_artifact
+from repro_assets.resources.run_records import load_record
 from repro_assets.resources.verdict_evidence import NUMERIC, Tables, gather
 from repro_assets.settings import Settings
 
@@ -48,6 +49,8 @@ BLOCKING = (
 )
 # Failures that say something about the result, not about its inputs.
 _TELLING = ("CheckFailed", "NotDeterministic")
+# What a verdict calls a component that a person calls otherwise.
+_VERDICTS_NAME = {"cluster": "compute"}
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class Reproduction:
         verdict: The answer.
         record: What the original recorded; None where that can't be read.
         result: What the capsule gave; None where it was not started.
+        recipe: What it was asked for; None where nothing was.
     """
 
     verdict: Verdict
     record: RunRecord | None = None
     result: Result | None = None
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,22 @@ class Way:
     Attributes:
         settings: Live locations.
         report: Hears a line per step.
-        obstacles: Says, of a record, everything that its inputs lack (`preflight`).
+        obstacles: Says, of a record, everything that its inputs lack (`preflight`), components that are replaced left
+            out.
+        swaps: Components to replace on purpose; none for the result as it was.
+        find: The run that a person means by a run id or key, for components that are taken from another run.
+        known: A result that was recorded under a recipe, so that it need not be computed again; asked only where
+            components are replaced.
         keep: Leave the workspace there, to look at.
         touch: Called with the workspace before the capsule starts; tests plant a change there.
     """
 
     settings: Settings
     report: Callable[[str], None]
-    obstacles: Callable[[RunRecord], Sequence[str]]
+    obstacles: Callable[[RunRecord, Collection[str]], Sequence[str]]
+    swaps: tuple[Swap, ...] = ()
+    find: Callable[[str], Run] | None = None
+    known: Callable[[Recipe], Known | None] = lambda _: None
     keep: bool = False
     touch: Callable[[Workspace], None] = lambda _: None
 
@@ -93,31 +106,93 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
         way: How.
 
     Raises:
-        BadInput: The run did not finish.
+        BadInput: The run did not finish, or a replacement can't be had.
         Outside: The capsule did not come to an answer, for a reason that says nothing about the result.
     """
     started = time.monotonic()
     _require_finished(parent)
     run_id, key = parent.info.run_id, parent.data.tags.get("repro.data_version", "unknown")
+    asked = tuple(dict.fromkeys(_VERDICTS_NAME.get(swap.component, swap.component) for swap in way.swaps))
+
+    def refused(reasons: Sequence[str], record: RunRecord | None = None) -> Reproduction:
+        return Reproduction(blocked(run_id, key, reasons, swapped=asked, seconds=_since(started)), record)
+
     try:
         record = load_record(client, parent)
     except (Blocked, DataDamaged) as trouble:
-        return Reproduction(blocked(run_id, key, [reason(trouble)], seconds=_since(started)))
+        return refused([reason(trouble)])
     way.report(f"checking what {run_id} needs")
-    reasons = _reasons(record, client, way)
+    reasons = _reasons(record, client, way, asked)
     if reasons:
-        return Reproduction(blocked(run_id, key, reasons, seconds=_since(started)), record)
+        return refused(reasons, record)
+    try:
+        plan = _plan(record, Pantry(client, way.settings, way.find or client.get_run), way)
+        known = way.known(plan.recipe) if plan.replaced else None
+        return _recorded(plan, known, way) if known is not None else _computed(plan, way)
+    except (Blocked, DataDamaged) as trouble:
+        return refused([reason(trouble)], record)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is going to be run.
+
+    Attributes:
+        record: The original.
+        original: What it was made of.
+        recipe: What is asked for: the same, or with components replaced.
+        replaced: Components that are not those of the original.
+    """
+
+    record: RunRecord
+    original: Recipe
+    recipe: Recipe
+    replaced: tuple[str, ...]
+
+    @property
+    def components(self) -> list[str]:
+        """What was replaced, in the words of a verdict."""
+        return [_VERDICTS_NAME.get(name, name) for name in self.replaced]
+
+
+def _plan(record: RunRecord, pantry: Pantry, way: Way) -> _Plan:
+    original = pantry.recipe(record)
+    recipe = pantry.replaced(original, way.swaps)
+    replaced = differing(original, recipe)
+    for name in sorted({swap.component for swap in way.swaps} - set(replaced)):
+        way.report(f"{name}: nothing is replaced, the run had the same")
+    return _Plan(record, original, recipe, replaced)
+
+
+def _computed(plan: _Plan, way: Way) -> Reproduction:
     with workspace(way.settings, keep=way.keep) as place:
-        try:
-            result = _run(record, client, place, way)
-        except (Blocked, DataDamaged) as trouble:
-            return Reproduction(blocked(run_id, key, [reason(trouble)], seconds=_since(started)), record)
+        result = _run(plan.recipe, place, way)
         _raise_if_outside(result.failure)
-        evidence = gather(Tables(record, result, Lake(uri=way.settings.lake), Lake(uri=place.lake)))
+        _raise_if_asked_wrongly(result.failure, plan)
+        found = _judged(plan, result, Lake(uri=place.lake), way)
         if way.keep:
             way.report(f"the workspace is kept in {place.folder}")
-    verdict = judge(record, result, evidence, blocking=BLOCKING, numeric=NUMERIC)
-    return Reproduction(verdict, record, result)
+    return found
+
+
+def _recorded(plan: _Plan, known: Known, way: Way) -> Reproduction:
+    way.report(f"known from run {known.mlflow_run_id}: nothing is computed")
+    told = [
+        f"{asset}: known under its identity from run {known.mlflow_run_id}, not computed again (--force does)"
+        for asset in known.result.stages
+    ]
+    return _judged(plan, known.result, Lake(uri=way.settings.lake), way, told)
+
+
+def _judged(plan: _Plan, result: Result, copies: Lake, way: Way, told: Sequence[str] = ()) -> Reproduction:
+    unread: list[str] = []
+    changes = component_changes(Replacement(plan.original, plan.recipe, plan.record, result), way.settings, unread)
+    tables = Tables(plan.record, result, Lake(uri=way.settings.lake), copies)
+    evidence = gather(tables, [name for name, rows in changes.get("data", {}).items() if "changed" in rows])
+    not_compared = (*evidence.not_compared, *unread, *told)
+    evidence = replace(evidence, swapped=plan.components, changes=changes, not_compared=not_compared)
+    verdict = judge(plan.record, result, evidence, blocking=BLOCKING, numeric=NUMERIC)
+    return Reproduction(verdict, plan.record, result, plan.recipe)
 
 
 def _require_finished(parent: Run) -> None:
@@ -130,71 +205,44 @@ def _require_finished(parent: Run) -> None:
         )
 
 
-def _reasons(record: RunRecord, client: MlflowClient, way: Way) -> list[str]:
-    reasons = way.obstacles(record)
+def _reasons(record: RunRecord, client: MlflowClient, way: Way, replaced: Collection[str]) -> list[str]:
+    reasons = way.obstacles(record, replaced)
     damage = damaged_outputs(record, Lake(uri=way.settings.lake), client)
     return [*reasons, *(reason(one) for one in damage)]
 
 
-def _champion(record: RunRecord, lake: Lake) -> dict[str, Any] | None:
-    """The champion that a run was made with, its files where they are now."""
-    return None if record.champion is None else located(record.champion, lake).as_document()
-
-
-def _run(record: RunRecord, client: MlflowClient, place: Workspace, way: Way) -> Result:
-    capsule = str(record.code["capsule"])
-    unpack(capsule_path(way.settings.capsules, capsule), capsule, place.code)
+def _run(recipe: Recipe, place: Workspace, way: Way) -> Result:
+    unpack(capsule_path(way.settings.capsules, recipe.capsule), recipe.capsule, place.code)
     if not (place.code / "repro_assets" / "contract.py").is_file():
         raise Blocked(
             "the capsule is older than reproductions: it can't be asked",
-            where=f"capsule {capsule}",
+            where=f"capsule {recipe.capsule}",
             expected="repro_assets/contract.py",
         )
-    files = _version_files(record, client)
-    write_envs(place, files)
-    cluster_name = record.compute["declared"]["name"]
-    cluster = parse_cluster(cluster_name, files[f"clusters/{cluster_name}.json"].decode())
-    python = _interpreter(record, files, way)
+    write_envs(place, recipe.files())
+    python = interpreter(recipe.environment, recipe.yaml, recipe.lock, way.settings, way.report)
     way.touch(place)
-    way.report(f"capsule {capsule[:12]} starts in {python}")
+    way.report(f"capsule {recipe.capsule[:12]} starts in {python}")
     return run_capsule(
-        replace(Request.of(record), champion=_champion(record, Lake(uri=way.settings.lake))),
+        recipe.request(),
         place,
         python=python,
         settings=way.settings,
-        variables=cluster.spark_env_vars,
+        variables=recipe.cluster.spark_env_vars,
         # Stages speak of their data version; whatever else the old process says is not for whoever waits.
-        progress=lambda line: way.report(line) if line.startswith(f"{record.data_version} ") else None,
+        progress=lambda line: way.report(line) if line.startswith(f"{recipe.data_version} ") else None,
     )
-
-
-def _version_files(record: RunRecord, client: MlflowClient) -> dict[str, bytes]:
-    """Lock, conda file and cluster file as the run logged them.
-
-    Raises:
-        Blocked: One is gone.
-        DataDamaged: One is not what was pinned.
-    """
-    environment, cluster = record.environment["declared"], record.compute["declared"]
-    wanted = {
-        f"conda/{environment['name']}.lock": (f"{environment['name']}.lock", environment["lock_sha256"]),
-        f"conda/{environment['name']}.yaml": (f"{environment['name']}.yaml", environment["yaml_sha256"]),
-        f"clusters/{cluster['name']}.json": ("cluster.json", cluster["sha256"]),
-    }
-    return {
-        path: verified_artifact(client, record.last.mlflow_run_id, artifact, str(sha256))
-        for path, (artifact, sha256) in wanted.items()
-    }
-
-
-def _interpreter(record: RunRecord, files: Mapping[str, bytes], way: Way) -> Path:
-    pin = EnvironmentPin.from_document(record.environment["declared"])
-    return interpreter(pin, files[f"conda/{pin.name}.yaml"], files[f"conda/{pin.name}.lock"], way.settings, way.report)
 
 
 def _raise_if_outside(failure: Failure | None) -> None:
     if failure is not None and failure.kind not in (*BLOCKING, *_TELLING):
         raise Outside("the capsule failed", stored=f"{failure.kind}: {failure.message}")
+
+
+def _raise_if_asked_wrongly(failure: Failure | None, plan: _Plan) -> None:
+    """A parameter that the code refuses was asked for here; it says nothing about the original."""
+    if failure is not None and failure.kind == "BadInput" and "parameters" in plan.replaced:
+        raise BadInput("the run's code refuses what replaces a parameter", stored=failure.message)
 
 
 def _since(started: float) -> float:

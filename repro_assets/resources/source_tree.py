@@ -94,7 +94,7 @@ def capture(project: Path, store: Path, limit_bytes: int = LIMIT_BYTES) -> CodeP
         Outside: The store can't be written.
     """
     survey, entries = _read_steadily(project, store, limit_bytes)
-    _refuse_secrets(entries)
+    refuse_secrets(entries)
     capsule = keep(pack(entries), store)
     history = survey.history
     compared = prove(capsule_path(store, capsule), capsule, entries, project, history.commit)
@@ -214,7 +214,12 @@ def _read(where: bytes, size: int) -> bytes:
         return source.read(size + 1)
 
 
-def _refuse_secrets(entries: list[Entry]) -> None:
+def refuse_secrets(entries: list[Entry]) -> None:
+    """Refuse files that look like a secret.
+
+    Raises:
+        CapsuleRefused: The first one, with its line.
+    """
     for entry in entries:
         found = find_secret(entry.content)
         if found:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.canonical import canonical_json
-from repro_assets.pins.contract import Result
 from repro_assets.pins.verdict import Verdict
+from repro_assets.resources.known_results import RECIPE_TAG
 from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.receipt import cpu
+from repro_assets.resources.reproducing import Reproduction
 from repro_assets.resources.run_lookup import REPRODUCES_TAG
 from repro_assets.resources.tracking_records import as_readable_json, checked_metrics, checked_tags, log_documents
 from repro_assets.resources.tracking_runs import user_name
@@ -35,16 +36,13 @@ REPRODUCED_TAG = "repro.reproduced"
 _WITNESSES = "verdicts"
 
 
-def log_verdict(
-    client: MlflowClient, original: Run, verdict: Verdict, result: Result | None, *, dagster_run_id: str | None
-) -> str:
+def log_verdict(client: MlflowClient, original: Run, found: Reproduction, *, dagster_run_id: str | None) -> str:
     """Write a verdict as a run of its own, and on the original.
 
     Args:
         client: Bound to the store.
         original: The run that was reproduced.
-        verdict: What was found.
-        result: What the capsule gave; None where it was not started.
+        found: What came of it.
         dagster_run_id: Dagster run of the reproduction.
 
     Returns:
@@ -54,8 +52,8 @@ def log_verdict(
         Outside: The store failed.
     """
     with speaking_of(client.tracking_uri):
-        run_id = _own_run(client, original, verdict, result, dagster_run_id)
-        _on_original(client, original.info.run_id, verdict, run_id)
+        run_id = _own_run(client, original, found, dagster_run_id)
+        _on_original(client, original.info.run_id, found.verdict, run_id)
     return run_id
 
 
@@ -72,9 +70,8 @@ def reproduced(witnesses: Sequence[Mapping[str, Any]]) -> str | None:
     return f"{len(passed)} of {len(tried)}, on {hosts} host{'' if hosts == 1 else 's'}"
 
 
-def _own_run(
-    client: MlflowClient, original: Run, verdict: Verdict, result: Result | None, dagster_run_id: str | None
-) -> str:
+def _own_run(client: MlflowClient, original: Run, found: Reproduction, dagster_run_id: str | None) -> str:
+    verdict, result = found.verdict, found.result
     now = int(time.time() * 1000)
     tags = {
         REPRODUCES_TAG: original.info.run_id,
@@ -82,6 +79,7 @@ def _own_run(
         "repro.data_version": verdict.data_version,
         "repro.first_difference": verdict.first_difference if verdict.word == "DIVERGED" else None,
         "repro.swapped": ", ".join(verdict.swapped) or None,
+        RECIPE_TAG: _known_recipe(found),
         "dagster_run_id": dagster_run_id,
         "repro.owner": json.dumps(current_owner()),
         "mlflow.user": user_name(),
@@ -109,11 +107,17 @@ def _own_run(
     return run_id
 
 
+def _known_recipe(found: Reproduction) -> str | None:
+    """The recipe that all stages came out under; None where some did not."""
+    whole = found.recipe is not None and found.result is not None and found.result.failure is None
+    return found.recipe.digest if whole and found.recipe is not None else None
+
+
 def _on_original(client: MlflowClient, original: str, verdict: Verdict, run_id: str) -> None:
     witness = {
         "verdict": verdict.word,
         "run": run_id,
-        "swapped": verdict.swapped,
+        "swapped": list(verdict.swapped),
         "host": socket.gethostname(),
         "user": user_name(),
         "cpu": cpu()["model"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,14 +63,19 @@ class Tables:
         return self.originals.read_table(original, part), self.copies.read_table(copy, part)
 
 
-def gather(tables: Tables) -> Evidence:
-    """Look where digests say that something differs; what can't be looked at is said."""
+def gather(tables: Tables, counted: Collection[str] = ()) -> Evidence:
+    """Look where digests say that something differs; what can't be looked at is said.
+
+    Args:
+        tables: Original and reproduction.
+        counted: Raw tables whose differing rows were counted already, since other ones were asked for.
+    """
     stages = compare_stages(tables.record, tables.result)
     first = next((stage.asset for stage in stages if not stage.equal and stage.found is not None), None)
     not_compared = replaced_outputs(tables.record, tables.originals)
     if first is None:
         return Evidence(not_compared=tuple(not_compared))
-    differences = _differences(tables, first, not_compared)
+    differences = {} if first in counted else _differences(tables, first, not_compared)
     deciding = next((stage for stage in stages if stage.asset == _DECIDING and stage.found is not None), None)
     distance = _closeness(tables, not_compared) if deciding is not None else None
     return Evidence(differences, distance, tuple(not_compared))

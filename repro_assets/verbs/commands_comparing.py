@@ -1,8 +1,14 @@
-"""What `repro diff`, `promote` and `trace` do with their arguments."""
+"""What `repro diff`, `blame`, `grid`, `promote` and `trace` do with their arguments."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
+from repro_assets.pins.swap import CURRENT
+from repro_assets.resources.raw_tables import RawTables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, spark_opener, tidy_instance
 
@@ -18,6 +24,48 @@ def diff(first: str, second: str, json: bool) -> None:
         printing.document(found.as_document())
     else:
         diff_printing.difference(found)
+
+
+def blame(first: str, second: str, force: bool, json: bool) -> None:
+    """`repro blame`."""
+    from repro_assets.verbs import blame as verb
+    from repro_assets.verbs import blame_printing
+
+    here = settings_module.load()
+    found = verb.blame(first, second, here, tidy_instance(here), say, force=force)
+    run = verb.log(found, here)
+    if json:
+        printing.document({**found.as_document(), "mlflow_run_id": run})
+    else:
+        blame_printing.blame(found)
+        say(f"MLflow run {run}")
+    verb.require_whole(found)
+
+
+def grid(
+    runs: Sequence[str], codes: Sequence[str], metric: str | None, plot: Path | None, force: bool, json: bool
+) -> None:
+    """`repro grid`."""
+    from repro_assets.verbs import grid as verb
+    from repro_assets.verbs import grid_printing
+    from repro_assets.verbs.versions import list_versions
+
+    here = settings_module.load()
+    if plot is not None and not plot.parent.is_dir():
+        raise BadInput("there is no such folder", where=plot.parent, fix="Make it, or name another file")
+    instance = tidy_instance(here)
+    known = [row.key for row in list_versions(RawTables(), instance) if row.state == "materialized"]
+    found = verb.grid(runs or known, codes or [CURRENT], here, instance, say, metric=metric or verb.METRIC, force=force)
+    picture = grid_printing.heat_map(found)
+    run = verb.log(found, picture, here)
+    if plot is not None:
+        plot.write_bytes(picture)
+    if json:
+        printing.document({**found.as_document(), "mlflow_run_id": run})
+    else:
+        grid_printing.table(found)
+        say(f"heat map in MLflow run {run}" + (f" and in {plot}" if plot else ""))
+    verb.require_whole(found)
 
 
 def promote(run: str, check: bool, json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.resources.raw_tables import RawTables
@@ -21,13 +23,15 @@ def show(run: str, json: bool) -> None:
         printing.shown(document)
 
 
-def reproduce(run: str, strict: bool, keep: bool, json: bool) -> None:
+def reproduce(run: str, replace: Sequence[str], strict: bool, keep: bool, force: bool, json: bool) -> None:
     """`repro reproduce`."""
     from repro_assets.verbs import reproduce as verb
     from repro_assets.verbs import verdict_printing
 
     here = settings_module.load()
-    answer = verb.reproduce(run, tidy_instance(here), say, keep=keep)
+    if force and not replace:
+        raise BadInput("--force goes with --with: a result as it was is always computed again")
+    answer = verb.reproduce(run, tidy_instance(here), say, keep=keep, replace=replace, force=force)
     if json:
         printing.document(answer.as_document())
     else:

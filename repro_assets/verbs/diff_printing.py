@@ -26,31 +26,32 @@ def lines(found: Difference) -> Iterator[str]:
     if found.stages:
         yield f"other results: {', '.join(stage['asset'] for stage in found.stages)}"
     for table, entry in found.data.get("tables", {}).items():
-        yield from _table(table, entry)
+        yield from table(table, entry)
     for move in found.data.get("people", ()):
         examples = ", ".join(str(key) for key in move["examples"])
         yield f"people: {move['rows']} from {move['from'] or 'nowhere'} to {move['to'] or 'nowhere'} (first {examples})"
     yield from _environment(found.environment)
     yield from _compute(found.compute)
-    yield from _pairs("parameter", found.parameters)
-    yield from _pairs("metric", found.metrics)
+    yield from pairs("parameter", found.parameters)
+    yield from pairs("metric", found.metrics)
     yield from _code(found.code)
     yield from (f"not compared: {reason}" for reason in found.not_compared)
     if found.same:
         yield "no difference"
 
 
-def _table(table: str, entry: Mapping[str, Any]) -> Iterator[str]:
+def table(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Rows that differ in one raw table, as `row_difference` counts them."""
     versions = entry.get("versions")
     between = f" (version {versions['from']} -> {versions['to']})" if versions else ""
     if "added" not in entry:
-        yield f"{table}{between}: the same {entry['rows']['from']:,} rows" if versions else f"{table}: other rows"
+        yield f"{name}{between}: the same {entry['rows']['from']:,} rows" if versions else f"{name}: other rows"
         return
     counts = ", ".join(f"{entry[kind]:,} {kind}" for kind in ("added", "removed", "changed"))
-    yield f"{table}{between}: {counts} of {entry['rows']['from']:,} rows, from the {entry['counted_from']}"
-    for name in ("columns_added", "columns_removed"):
-        if entry[name]:
-            yield f"  {name.replace('_', ' ')}: {', '.join(entry[name])}"
+    yield f"{name}{between}: {counts} of {entry['rows']['from']:,} rows, from the {entry['counted_from']}"
+    for kind in ("columns_added", "columns_removed"):
+        if entry[kind]:
+            yield f"  {kind.replace('_', ' ')}: {', '.join(entry[kind])}"
     for column, one in entry["columns"].items():
         largest = "" if one["largest"] is None else f", by up to {one['largest']:g}"
         yield f"  {column}: {one['rows']:,} rows{largest}"
@@ -68,33 +69,42 @@ def _group(key: str, group: Mapping[str, Any]) -> str:
 
 def _environment(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _entries("environment", found.get("declared", ()))
-    yield from _pairs("environment, found", found.get("effective", {}))
-    packages = found.get("packages", {})
-    for name, version in packages.get("added", {}).items():
+    yield from pairs("environment, found", found.get("effective", {}))
+    yield from packages(found.get("packages", {}))
+
+
+def packages(found: Mapping[str, Any]) -> Iterator[str]:
+    """Packages that differ."""
+    for name, version in found.get("added", {}).items():
         yield f"package added: {name} {version}"
-    for name, version in packages.get("removed", {}).items():
+    for name, version in found.get("removed", {}).items():
         yield f"package removed: {name} {version}"
-    for name, pair in packages.get("changed", {}).items():
+    for name, pair in found.get("changed", {}).items():
         yield f"package changed: {name} {pair['from']} -> {pair['to']}"
 
 
 def _compute(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _entries("cluster", found.get("declared", ()))
-    yield from _pairs("cluster, found", found.get("effective", {}))
+    yield from pairs("cluster, found", found.get("effective", {}))
 
 
 def _code(found: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         return
     for name in ("capsule", "commit"):
-        yield from _pairs("code", {name: found[name]} if name in found else {})
+        yield from pairs("code", {name: found[name]} if name in found else {})
     yield f"code that computes: {', '.join(found['stages']) or 'the same for every stage'}"
-    for kind in ("added", "removed", "changed"):
-        yield from (f"file {kind}: {path}" for path in found.get(kind, ()))
+    yield from files(found)
     patch = found.get("patch", "").splitlines()
     yield from patch[:_PATCH_LINES]
     if len(patch) > _PATCH_LINES:
         yield f"… {len(patch) - _PATCH_LINES:,} more lines of the diff are in --json"
+
+
+def files(found: Mapping[str, Any]) -> Iterator[str]:
+    """Source files that differ."""
+    for kind in ("added", "removed", "changed"):
+        yield from (f"file {kind}: {path}" for path in found.get(kind, ()))
 
 
 def _entries(what: str, entries: Any) -> Iterator[str]:
@@ -102,8 +112,9 @@ def _entries(what: str, entries: Any) -> Iterator[str]:
         yield f"{what} {entry['what']}: {_text(entry['from'])} -> {_text(entry['to'])} ({', '.join(entry['stages'])})"
 
 
-def _pairs(what: str, pairs: Mapping[str, Any]) -> Iterator[str]:
-    for name, pair in pairs.items():
+def pairs(what: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """Values that differ, by name."""
+    for name, pair in found.items():
         change = f" ({pair['change']:+.6g})" if pair.get("change") is not None else ""
         yield f"{what} {name}: {_text(pair['from'])} -> {_text(pair['to'])}{change}"
 

@@ -6,7 +6,7 @@ The work is the Dagster job `reproduce`; here are what is asked of it, how the v
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from repro_assets.defs.chain_run import QUIET_LOGGERS, as_repro_error
 from repro_assets.defs.launch import execute_owned
 from repro_assets.defs.reproduction import OP, reproduce_job
 from repro_assets.errors import Outside, ReproError
+from repro_assets.pins.swap import parse_swaps
 from repro_assets.pins.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -55,7 +56,15 @@ class Answer:
         }
 
 
-def reproduce(run: str, instance: dg.DagsterInstance, report: Callable[[str], None], *, keep: bool = False) -> Answer:
+def reproduce(
+    run: str,
+    instance: dg.DagsterInstance,
+    report: Callable[[str], None],
+    *,
+    keep: bool = False,
+    replace: Sequence[str] = (),
+    force: bool = False,
+) -> Answer:
     """Execute the job in this process on the persistent instance.
 
     Args:
@@ -63,6 +72,8 @@ def reproduce(run: str, instance: dg.DagsterInstance, report: Callable[[str], No
         instance: Dagster's history.
         report: Hears a line per step.
         keep: Leave the workspace there, to look at.
+        replace: Components to replace on purpose, as `pins.swap` reads them.
+        force: With components replaced: compute what is known already, too.
 
     Raises:
         BadInput: There is no such run, or it ended before its first stage did.
@@ -71,10 +82,12 @@ def reproduce(run: str, instance: dg.DagsterInstance, report: Callable[[str], No
     """
     import dagster as dg
 
+    parse_swaps(replace)
     answers: list[tuple[Verdict, str]] = []
     run_id = str(uuid.uuid4())
     job = reproduce_job(lambda verdict, mlflow_run: answers.append((verdict, mlflow_run)), report)
-    config = {"ops": {OP: {"config": {"run": run, "keep": keep}}}, "loggers": QUIET_LOGGERS}
+    asked = {"run": run, "keep": keep, "replace": list(replace), "force": force}
+    config = {"ops": {OP: {"config": asked}}, "loggers": QUIET_LOGGERS}
     try:
         execute_owned(job, instance, run_id=run_id, run_config=config)
     except dg.DagsterExecutionInterruptedError as interrupt:

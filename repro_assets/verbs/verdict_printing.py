@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.table import Table
 
 from repro_assets.pins.verdict import Verdict
+from repro_assets.verbs import diff_printing
 from repro_assets.verbs.printing import SHORT, print_table
 from repro_assets.verbs.reproduce import Answer
 
@@ -32,7 +34,10 @@ def _verdict_lines(found: Verdict) -> Iterator[str]:
     for component in found.components:
         if not component.equal and component.found is not None:
             how = "replaced on purpose" if component.swapped else "is another one"
-            yield f"{component.name} {how}: {_plain(component.expected)} -> {_plain(component.found)}"
+            if component.name != "parameters":
+                how += f": {_plain(component.expected)} -> {_plain(component.found)}"
+            yield f"{component.name} {how}"
+            yield from (f"  {line}" for line in _changes(component.name, found.changes.get(component.name, {})))
     for name, (one, other) in found.circumstances.items():
         yield f"{name} differs: {_plain(one)} -> {_plain(other)}"
     for part, difference in found.differences.items():
@@ -48,6 +53,19 @@ def _verdict_lines(found: Verdict) -> Iterator[str]:
         yield from (f"  beyond the tolerance: {phrase}" for phrase in found.closeness.beyond)
     yield from (f"not compared: {line}" for line in found.not_compared)
     yield from found.reasons
+
+
+def _changes(component: str, changes: Mapping[str, Any]) -> Iterator[str]:
+    """What was replaced, in the lines of `repro diff`; the sources' diff is in the document."""
+    if component == "data":
+        for name, entry in changes.items():
+            yield from diff_printing.table(name, entry)
+    elif component == "code":
+        yield from diff_printing.files(changes)
+    elif component == "environment":
+        yield from diff_printing.packages(changes.get("packages", {}))
+    else:
+        yield from diff_printing.pairs("setting" if component == "compute" else "parameter", changes)
 
 
 def _plain(value: object) -> str:

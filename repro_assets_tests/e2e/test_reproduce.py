@@ -41,27 +41,15 @@ from repro_assets.resources.tracking_store import connect, initialise
 from repro_assets.sample.generate import generate
 from repro_assets.steps.feature_columns import ORDINALS
 from repro_assets.steps.model_inference import PROBABILITIES
+from repro_assets_tests.edited_sources import DEFAULT, FORMULA, PROBABILITY, SALT, commit, copy_sources, edit
 from repro_assets_tests.installation import REPRO, Installation
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-PROJECT = Path(__file__).parents[2]
 # A capsule of this project from an older commit, what it was asked for, and what it answered then.
 KEPT = Path(__file__).parents[1] / "kept"
 KEY = "covid_cases-v000000--job_changes-v000000"
 CHOSEN = ["--set", "model.family=random_forest", "--set", "model.n_estimators=20", "--set", "predictions.threshold=0.4"]
-# Edits of a person who goes on working: file, text before and after.
-SALT = ("repro_assets/defs/assets/train_test_snapshot.py", ('"repro_assets/1"', '"repro_assets/2"'))
-DEFAULT = (
-    "repro_assets/steps/model_params.py",
-    ('DEFAULT_FAMILY = "logistic', 'DEFAULT_FAMILY = "hist_gradient_boosting"  # "logistic'),
-)
-FORMULA = ("repro_assets/steps/features.py", ("rank_of[_text(name)], f.lit(0)", "rank_of[_text(name)], f.lit(-1)"))
-# Far within the tolerance, and yet other code: never equivalent.
-PROBABILITY = (
-    "repro_assets/steps/model_inference.py",
-    ("return estimator.predict_proba(frame)[", "return (1 - 1e-12) * estimator.predict_proba(frame)["),
-)
 ELSEWHERE = {"TZ": "Asia/Kathmandu", "LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "4711", "USER": "somebody"}
 
 
@@ -96,7 +84,7 @@ class Past:
         parent = client.get_run(self.run["mlflow_run_id"])
         tables = RawTables(lake=here.lake)
         around = Surroundings(here, tables, client, datetime.now(UTC))
-        way = Way(here, lambda _: None, lambda record: around.judge(record).reasons, touch=touch)
+        way = Way(here, lambda _: None, lambda record, replaced: around.judge(record, replaced).reasons, touch=touch)
         return reproduce(client, parent, way).verdict
 
     def record(self) -> RunRecord:
@@ -105,53 +93,24 @@ class Past:
         return load_record(client, client.get_run(self.run["mlflow_run_id"]))
 
 
-def _sources(target: Path) -> Path:
-    """The project's files as they stand, under git."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (PROJECT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, target / name)
-    _commit(target, "as it was", first=True)
-    return target
-
-
-def _commit(folder: Path, message: str, *, first: bool = False) -> None:
-    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
-    steps = [["init", "-q", "-b", "main"]] if first else []
-    for step in [*steps, ["add", "-A"], [*identity, "commit", "-q", "-m", message]]:
-        subprocess.run(["git", *step], cwd=folder, check=True, capture_output=True)
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*"))
-
-
-def _edit(path: Path, change: tuple[str, str]) -> None:
-    text = path.read_text()
-    assert change[0] in text, (path, change)
-    path.write_text(text.replace(*change))
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     """A run with parameters of its own; then other sources, a newer publication, and rewritten files."""
     folder = tmp_path_factory.mktemp("past")
-    installation, sources = Installation.make(folder), _sources(folder / "sources")
+    installation, sources = Installation.make(folder), copy_sources(folder / "sources")
     past = Past(installation, sources, {})
     feed = generate(folder / "feed", versions=2)
     installation.json("ingest", "covid_cases", str(feed.covid_files[0]), env=past.code)
     installation.json("ingest", "job_changes", *map(str, feed.job_files), env=past.code)
     run = installation.json("run", KEY, *CHOSEN, env=past.code)["runs"][0]
-    _edit(sources / SALT[0], SALT[1])
-    _edit(sources / DEFAULT[0], DEFAULT[1])
-    _commit(sources, "another salt, another default")
-    _edit(sources / FORMULA[0], FORMULA[1])
+    edit(sources / SALT[0], SALT[1])
+    edit(sources / DEFAULT[0], DEFAULT[1])
+    commit(sources, "another salt, another default")
+    edit(sources / FORMULA[0], FORMULA[1])
     installation.json("ingest", "covid_cases", str(feed.covid_files[1]), env=past.code)
     return Past(installation, sources, run)
 
@@ -211,7 +170,7 @@ def test_a_change_planted_in_the_capsules_copy_diverges_at_its_stage_and_no_earl
     past: Past, planted: tuple[str, tuple[str, str]], first: str
 ) -> None:
     live = _files(past.installation.var / "lake")
-    verdict = past.judge(lambda place: _edit(place.code / planted[0], planted[1]))
+    verdict = past.judge(lambda place: edit(place.code / planted[0], planted[1]))
     assert verdict.word == "DIVERGED", verdict.reasons
     assert verdict.first_difference == first
     assert verdict.largest_difference is not None

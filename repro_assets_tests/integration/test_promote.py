@@ -12,6 +12,7 @@ from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.verdict import Component, StageComparison, Verdict
 from repro_assets.resources.model_registry import register
+from repro_assets.resources.reproducing import Reproduction
 from repro_assets.resources.tracking_store import connect, initialise
 from repro_assets.resources.tracking_verdicts import log_verdict
 from repro_assets.settings import Settings
@@ -46,7 +47,7 @@ class Registry:
 
     def judge(self, run: str, word: Any, **evidence: Any) -> str:
         verdict = Verdict(word, run, KEY, **evidence)
-        return log_verdict(self.client, self.client.get_run(run), verdict, None, dagster_run_id=None)
+        return log_verdict(self.client, self.client.get_run(run), Reproduction(verdict), dagster_run_id=None)
 
     def promote(self, run: str, *, check: bool = False) -> Promotion:
         with dg.DagsterInstance.ephemeral() as instance:
@@ -159,7 +160,7 @@ def test_check_says_no_by_the_exit_code(registry: Registry) -> None:
 def test_a_verdict_about_a_swapped_component_counts_for_nothing(registry: Registry) -> None:
     run = registry.run()
     swapped = Component("code", {"capsule": "1"}, {"capsule": "2"}, swapped=True)
-    registry.judge(run, "IDENTICAL", components=(swapped,))
+    registry.judge(run, "IDENTICAL", components=(swapped,), swapped=("code",))
 
     assert "never verified" in refused(registry.promote(run))
 

@@ -15,6 +15,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.contract import Result
 from repro_assets.pins.manifest import manifest_digest, run_manifest
 from repro_assets.pins.verdict import Evidence, Verdict, blocked, judge
+from repro_assets.resources.reproducing import Reproduction
 from repro_assets.resources.run_lookup import find_parent
 from repro_assets.resources.run_records import load_record
 from repro_assets.resources.tracking_records import log_documents
@@ -202,7 +203,12 @@ def _identical(store: Store) -> Verdict:
 def test_a_verdict_is_a_run_of_its_own_linked_both_ways_and_counted(store: Store) -> None:
     original = store.client.get_run(store.parent)
     record = store.record()
-    own = log_verdict(store.client, original, _identical(store), Result(record.stages), dagster_run_id="dagster-2")
+    own = log_verdict(
+        store.client,
+        original,
+        Reproduction(_identical(store), record, Result(record.stages)),
+        dagster_run_id="dagster-2",
+    )
     assert store.tags(own)["repro.reproduces"] == store.parent
     assert store.tags(store.parent)["repro.verdict"] == "IDENTICAL"
     assert store.tags(store.parent)["repro.verdict.run"] == own
@@ -212,7 +218,9 @@ def test_a_verdict_is_a_run_of_its_own_linked_both_ways_and_counted(store: Store
     assert store.client.get_run(own).data.metrics["roc_auc"] == 0.75
     assert (store.find(own), store.find(KEY)) == (store.parent, store.parent)
 
-    refused = log_verdict(store.client, original, blocked(store.parent, KEY, ["gone"]), None, dagster_run_id=None)
+    refused = log_verdict(
+        store.client, original, Reproduction(blocked(store.parent, KEY, ["gone"])), dagster_run_id=None
+    )
     assert store.tags(store.parent)["repro.verdict"] == "BLOCKED"
     assert store.tags(store.parent)["repro.reproduced"] == "1 of 1, on 1 host"
     assert [witness["run"] for witness in verdicts_on(store.client, store.parent)] == [own, refused]
@@ -222,7 +230,7 @@ def test_a_verdict_about_a_swapped_component_leaves_the_originals_tags_alone(sto
     before = store.tags(store.parent)
     record = store.record()
     swapped = judge(record, Result(record.stages, "f" * 64), Evidence(swapped=("code",)), blocking=(), numeric=())
-    own = log_verdict(store.client, store.client.get_run(store.parent), swapped, None, dagster_run_id=None)
+    own = log_verdict(store.client, store.client.get_run(store.parent), Reproduction(swapped), dagster_run_id=None)
     assert store.tags(store.parent) == before
     assert store.tags(own)["repro.swapped"] == "code"
 

@@ -11,6 +11,7 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.verdict import Component, Verdict
+from repro_assets.resources.reproducing import Reproduction
 from repro_assets.resources.tracking_confirmations import add_confirmation, add_conflict
 from repro_assets.resources.tracking_store import connect, initialise
 from repro_assets.resources.tracking_verdicts import log_verdict
@@ -90,7 +91,9 @@ def test_a_reproduction_by_the_other_installation_is_told_with_its_verdict(
     first: Settings, second: Settings, run: str
 ) -> None:
     client: Any = connect(second.mlflow_tracking_uri)
-    verdict_run = log_verdict(client, client.get_run(run), Verdict("IDENTICAL", run, KEY), None, dagster_run_id=None)
+    verdict_run = log_verdict(
+        client, client.get_run(run), Reproduction(Verdict("IDENTICAL", run, KEY)), dagster_run_id=None
+    )
     confirm(first, run, "alpha")
 
     told = shown(first, run)
@@ -105,8 +108,8 @@ def test_a_reproduction_by_the_other_installation_is_told_with_its_verdict(
 def test_a_verdict_about_a_swapped_component_says_which(first: Settings, run: str) -> None:
     client: Any = connect(first.mlflow_tracking_uri)
     swapped = Component("code", {"capsule": "1"}, {"capsule": "2"}, swapped=True)
-    verdict = Verdict("DIVERGED", run, KEY, components=(swapped,))
-    log_verdict(client, client.get_run(run), verdict, None, dagster_run_id=None)
+    verdict = Verdict("DIVERGED", run, KEY, components=(swapped,), swapped=("code",))
+    log_verdict(client, client.get_run(run), Reproduction(verdict), dagster_run_id=None)
 
     assert [one["swapped"] for one in shown(first, run)] == [["code"]]
 

@@ -30,6 +30,8 @@ COMMANDS = [
     ["preflight"],
     ["reproduce"],
     ["diff"],
+    ["blame"],
+    ["grid"],
     ["promote"],
     ["trace"],
     ["sql"],

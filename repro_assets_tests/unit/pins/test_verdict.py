@@ -179,7 +179,7 @@ def test_code_that_is_not_the_capsule_of_the_run_puts_identical_out_of_reach() -
 def test_a_component_that_was_swapped_on_purpose_is_printed_and_identical_stays_in_reach() -> None:
     verdict = _judge(Result(_changed(), "f" * 64), Evidence(swapped=("code",)))
     assert verdict.word == "IDENTICAL"
-    assert verdict.swapped == ["code"]
+    assert verdict.swapped == ("code",)
     code = verdict.as_document()["components"]["code"]
     assert code == {"expected": {"capsule": CAPSULE}, "found": {"capsule": "f" * 64}, "equal": False, "swapped": True}
 

@@ -1,0 +1,194 @@
+"""Components replaced on purpose, blame and grid: three runs of two codes over three publications, with planted causes.
+
+Between the first run and the second lie one publication, one edited feature and one parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro_assets.sample.generate import generate
+from repro_assets.steps.feature_columns import ORDINALS
+from repro_assets_tests.edited_sources import FORMULA, commit, copy_sources, edit
+from repro_assets_tests.installation import Installation
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+KEYS = [f"covid_cases-v{version:06d}--job_changes-v000000" for version in range(3)]
+PARAMETER = "model.C=0.01"
+METRIC = "predictions.roc_auc"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Three runs, and the installation and sources that made them.
+
+    Attributes:
+        installation: State.
+        sources: Clone of the project, at its second commit.
+        ids: MLflow run of each data version.
+        metrics: Of each data version's predictions.
+    """
+
+    installation: Installation
+    sources: Path
+    ids: list[str]
+    metrics: list[dict[str, float]]
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Environment in which the clone's sources are the live code."""
+        return {"PYTHONPATH": str(self.sources), "REPRO_PROJECT": str(self.sources)}
+
+    def json(self, *arguments: str) -> Any:
+        """The document of a command that has to succeed."""
+        return self.installation.json(*arguments, env=self.code)
+
+    def verdict(self, run: str, *replace: str, code: int = 1) -> dict[str, Any]:
+        """The verdict with components replaced, and the exit code that goes with it."""
+        import json
+
+        options = [word for one in replace for word in ("--with", one)]
+        done = self.installation.repro("reproduce", run, *options, "--json", env=self.code)
+        assert done.returncode == code, done.stderr
+        return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    folder = tmp_path_factory.mktemp("swaps")
+    installation, sources = Installation.make(folder), copy_sources(folder / "sources")
+    made = Runs(installation, sources, [], [])
+    feed = generate(folder / "feed", versions=3)
+    made.json("ingest", "covid_cases", *map(str, feed.covid_files))
+    made.json("ingest", "job_changes", *map(str, feed.job_files))
+    for key, options in zip(KEYS, ([], ["--set", PARAMETER], []), strict=True):
+        (run,) = made.json("run", key, *options)["runs"]
+        made.ids.append(run["mlflow_run_id"])
+        made.metrics.append(run["metrics"])
+        if key == KEYS[0]:
+            edit(sources / FORMULA[0], FORMULA[1])
+            commit(sources, "another feature")
+    return made
+
+
+@pytest.fixture(scope="module")
+def edited(runs: Runs) -> dict[str, Any]:
+    """The first run under today's code."""
+    return runs.verdict(runs.ids[0], "code=current")
+
+
+@pytest.fixture(scope="module")
+def newer(runs: Runs) -> dict[str, Any]:
+    """The first run on the next publication."""
+    return runs.verdict(runs.ids[0], f"data={KEYS[1]}", code=1)
+
+
+def test_an_edited_feature_diverges_at_the_features_and_names_file_and_columns(
+    runs: Runs, edited: dict[str, Any]
+) -> None:
+    assert (edited["verdict"], edited["first_difference"], edited["swapped"]) == ("DIVERGED", "features", ["code"])
+    assert edited["changes"]["code"]["changed"] == [FORMULA[0]]
+    assert FORMULA[1][1] in edited["changes"]["code"]["patch"]
+    difference = edited["differences"]["features"]
+    assert 0 < len(difference["columns"]) <= len(ORDINALS)
+    assert set(difference["columns"]) <= set(ORDINALS)
+    assert all(edited["components"][name]["equal"] for name in ("data", "environment", "compute"))
+
+
+def test_the_next_data_version_diverges_at_the_cases_and_counts_their_rows(runs: Runs, newer: dict[str, Any]) -> None:
+    assert (newer["verdict"], newer["first_difference"], newer["swapped"]) == ("DIVERGED", "covid_cases", ["data"])
+    rows = newer["changes"]["data"]["covid_cases"]
+    between = runs.json("diff", KEYS[0], KEYS[1])["data"]["tables"]["covid_cases"]
+    assert {kind: rows[kind] for kind in ("added", "removed", "changed")} == {
+        kind: between[kind] for kind in ("added", "removed", "changed")
+    }
+    assert rows["changed"] > 0
+    assert not any(line.startswith("rows of covid_cases") for line in newer["not_compared"])
+    assert newer["components"]["code"]["equal"]
+
+
+def test_both_runs_are_linked_and_the_originals_own_verdict_stays(runs: Runs, edited: dict[str, Any]) -> None:
+    tags = runs.installation.tags(edited["reproduction_run"])
+    assert (tags["repro.reproduces"], tags["repro.swapped"]) == (runs.ids[0], "code")
+    shown = runs.json("show", runs.ids[0])
+    assert "repro.verdict" not in runs.installation.tags(runs.ids[0])
+    assert edited["reproduction_run"] in str(shown)
+
+
+def test_what_is_known_is_reused_and_listed_as_not_compared(runs: Runs) -> None:
+    """The first run on the third publication under the third run's code is the third run."""
+    found = runs.verdict(runs.ids[0], f"data=@{runs.ids[2]}", f"code=@{runs.ids[2]}")
+    assert found["swapped"] == ["data", "code"]
+    assert [stage["found"] for stage in found["stages"]] == [
+        stage["output_digest"] for stage in runs.json("show", runs.ids[2])["stages"].values()
+    ]
+    assert len([line for line in found["not_compared"] if runs.ids[2] in line]) == len(found["stages"])
+
+
+def test_what_cannot_replace_anything_is_refused_before_anything_starts(runs: Runs) -> None:
+    asked = [
+        ["code=nosuch"],
+        ["environment=nosuch"],
+        ["cluster=nosuch"],
+        ["data=nosuch"],
+        ["parameters=@nosuch"],
+        ["C=x"],
+    ]
+    for replace in [*asked[:1], *asked[-1:]]:
+        done = runs.installation.repro("reproduce", runs.ids[0], "--with", *replace, "--json", env=runs.code)
+        assert (done.returncode, done.stdout) == (2, ""), replace
+        assert "capsule" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_blame_attributes_planted_changes_to_their_causes(
+    runs: Runs, edited: dict[str, Any], newer: dict[str, Any]
+) -> None:
+    found = runs.json("blame", runs.ids[0], runs.ids[1])
+    assert sorted(found["order"]) == ["code", "data", "parameters"]
+    first = {name: part["first_difference"] for name, part in found["components"].items()}
+    assert first == {"data": "covid_cases", "code": "features", "parameters": "model"}
+    # What each does alone is what replacing it alone did.
+    before = runs.metrics[0]["roc_auc"]
+    for component, verdict in (("data", newer), ("code", edited)):
+        alone = found["components"][component]
+        after = next(stage for stage in verdict["stages"] if stage["asset"] == "predictions")["metrics"]["roc_auc"]
+        assert alone["alone"][METRIC] == after["found"] - before
+        assert alone["mlflow_run_id"] == verdict["reproduction_run"]
+    assert found["total"][METRIC] == runs.metrics[1]["roc_auc"] - before
+    single = [part["alone"][METRIC] for part in found["components"].values()]
+    assert all(single)
+    assert found["interaction"][METRIC] == pytest.approx(found["total"][METRIC] - sum(single), abs=1e-12)
+    steps = [part["in_order"][METRIC] for part in found["components"].values()]
+    assert sum(steps) == pytest.approx(found["total"][METRIC], abs=1e-12)
+    # Asked again, nothing is computed.
+    again = runs.json("blame", runs.ids[0], runs.ids[1])
+    assert not any(variant["computed"] for variant in again["variants"])
+    assert again["total"] == found["total"]
+
+
+def test_a_grid_has_the_runs_own_metrics_on_its_diagonal_and_shows_the_feature_in_the_code_direction_only(
+    runs: Runs, edited: dict[str, Any], tmp_path: Path
+) -> None:
+    found = runs.json("grid", *runs.ids, "--plot", str(tmp_path / "grid.png"))
+    labels = [column["label"] for column in found["columns"]]
+    assert len(labels) == 2
+    assert [row["own"] for row in found["rows"]] == [labels[0], labels[1], labels[1]]
+    for row, metrics in zip(found["rows"], runs.metrics, strict=True):
+        own = labels.index(row["own"])
+        assert row["cells"][own]["value"].hex() == metrics["roc_auc"].hex()
+        assert [cell["first_difference"] for cell in row["cells"]] == [
+            None if at == own else "features" for at in range(2)
+        ]
+        assert row["cells"][0]["value"] != row["cells"][1]["value"]
+    assert all(found["split"]["code"])
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+    # Computed again, the first run's own cell is the same to the bit.
+    forced = runs.json("grid", runs.ids[0], "--code", labels[0].rstrip("+"), "--force")
+    ((cell,),) = [row["cells"] for row in forced["rows"]]
+    assert (cell["computed"], cell["value"].hex()) == (True, runs.metrics[0]["roc_auc"].hex())
