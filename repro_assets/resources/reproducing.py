@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
-from repro_assets.pins.compute import parse_cluster
+from repro_assets.pins.compute import STANDALONE, parse_cluster
 from repro_assets.pins.contract import Failure, Request, Result
 from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.preflight import reason
@@ -25,6 +25,7 @@ from repro_assets.resources.lake import Lake
 from repro_assets.resources.original_outputs import damaged_outputs
 from repro_assets.resources.run_environment import interpreter
 from repro_assets.resources.run_records import load_record, verified_artifact
+from repro_assets.resources.standalone_cluster import join
 from repro_assets.resources.verdict_evidence import NUMERIC, Tables, gather
 from repro_assets.settings import Settings
 
@@ -154,6 +155,8 @@ def _run(record: RunRecord, client: MlflowClient, place: Workspace, way: Way) ->
     write_envs(place, files)
     cluster_name = record.compute["declared"]["name"]
     cluster = parse_cluster(cluster_name, files[f"clusters/{cluster_name}.json"].decode())
+    if cluster.kind == STANDALONE:
+        join(cluster, way.settings)  # said now and here: the capsule would find it out after it has started
     python = _interpreter(record, files, way)
     way.touch(place)
     way.report(f"capsule {capsule[:12]} starts in {python}")
