@@ -23,8 +23,8 @@ _DRIVER = "driver"
 _EXECUTOR_CLASS = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
 _HEAP = re.compile(r"-Xmx(\d+[mMgG])")
 _LOOK_SECONDS = 0.2
-# A worker starts another executor for one that died within seconds.
-PATIENCE_SECONDS = 90.0
+# A worker starts another executor for one that died within seconds; an application that holds them may end meanwhile.
+_PATIENCE_SECONDS = 90.0
 _BETWEEN_LOOKS_SECONDS = 5.0
 _ALONE_SECONDS = 30.0
 
@@ -43,7 +43,7 @@ def members(session: SparkSession) -> list[Member]:
     )
 
 
-def wait_for_members(session: SparkSession, cluster: ClusterFile, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def wait_for_members(session: SparkSession, cluster: ClusterFile) -> None:
     """Wait until all executors that the file declares are registered.
 
     Spark begins with those that are there: the same work in other parts.
@@ -52,7 +52,7 @@ def wait_for_members(session: SparkSession, cluster: ClusterFile, patience_secon
         ClusterUnavailable: They are not, within the patience.
     """
     wanted = declared_workers(cluster).count
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while (found := len([one for one in _registered(session) if one[0] != _DRIVER])) != wanted:
         if time.monotonic() > deadline:
             raise ClusterUnavailable(

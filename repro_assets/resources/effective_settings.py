@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.compute import ClusterFile
+from repro_assets.pins.standalone import JAVA_OPTIONS as EXECUTOR_OPTIONS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,7 +26,8 @@ def effective_settings(cluster: ClusterFile, session: SparkSession) -> dict[str,
     configuration = dict(context.getConf().getAll())
     hadoop = context._jsc.hadoopConfiguration()
     runtime = context._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean()  # type: ignore[union-attr] # the context is open, so its JVM side is there
-    kept = [name for name in declared if name != _JAVA_OPTIONS]
+    # Spark puts options of its own before those of executors too; theirs are compared in `pins.standalone`.
+    kept = [name for name in declared if name not in (_JAVA_OPTIONS, EXECUTOR_OPTIONS)]
     return {
         "SparkContext": {name: configuration.get(name) for name in kept},
         "session": {name: session.conf.get(name, None) for name in kept},

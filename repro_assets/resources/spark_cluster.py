@@ -197,20 +197,25 @@ def _secret_given(settings_file: Path) -> Generator[None, None, None]:
 @contextmanager
 def _bounded() -> Generator[None, None, None]:
     """End the JVM if the session does not open in time: what waits for its answer fails then, and goes on."""
-    from pyspark import SparkContext
+    opened = threading.Event()
 
-    def end() -> None:
-        process = getattr(SparkContext._gateway, "proc", None)
-        if process is not None:
-            process.kill()
+    def end_if_late() -> None:
+        from pyspark import SparkContext
 
-    timer = threading.Timer(_START_SECONDS, end)
-    timer.daemon = True
-    timer.start()
+        patience = _START_SECONDS
+        while not opened.wait(patience):
+            process = getattr(SparkContext._gateway, "proc", None)
+            if process is not None:
+                process.kill()
+            patience = 1.0  # the JVM itself may not be there yet
+
+    watch = threading.Thread(target=end_if_late, daemon=True)
+    watch.start()
     try:
         yield
     finally:
-        timer.cancel()
+        opened.set()
+        watch.join()
 
 
 def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
