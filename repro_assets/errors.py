@@ -128,3 +128,7 @@ class Outside(ReproError):
 
 class TrackingUnreachable(Outside):
     """The MLflow tracking store does not answer."""
+
+
+class ClusterUnavailable(Outside):
+    """A standalone cluster is not up, is not whole, or does not let this process in."""

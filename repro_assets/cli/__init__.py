@@ -13,7 +13,7 @@ import sys
 import typer
 
 from repro_assets import settings as settings_module
-from repro_assets.cli import comparing, data, environments, judging, materializing
+from repro_assets.cli import clusters, comparing, data, environments, judging, materializing
 from repro_assets.errors import ReproError
 
 _INTERRUPTED = 130  # as shells have it
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 for group in (data, materializing, judging, comparing):
     app.add_typer(group.app)
+app.add_typer(clusters.app, name="cluster")
 app.add_typer(environments.app, name="env")
 
 

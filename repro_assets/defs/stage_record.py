@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.manifest import Manifest, Pins, manifest_digest, run_manifest
 from repro_assets.pins.output import Output, Part
-from repro_assets.resources.receipt import compute_receipt
 from repro_assets.resources.tracking_records import DatasetRecord, as_readable_json, delta_dataset
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         environment={"declared": asdict(resources.conda_env.pin), "effective": asdict(resources.conda_env.check())},
         compute={
             "declared": {"name": cluster.name, "sha256": cluster.sha256, "settings": cluster.settings()},
-            "effective": compute_receipt(resources.spark_cluster.opened_session),
+            "effective": resources.spark_cluster.receipt(),
         },
     )
     return Manifest(

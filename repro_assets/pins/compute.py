@@ -1,7 +1,8 @@
 """The compute pin: a versioned cluster file in Databricks' cluster JSON, and what was really used beside it.
 
-The `repro` section is ours: `master`, `driver_memory`, `jars` with their digests.
-Source of the other fields: Databricks REST API, clusters/create.
+The `repro` section is ours: `master`, `driver_memory`, `jars` with their digests; `master` alone where it is `databricks`.
+Source of the other fields: Databricks REST API, clusters/create. The vendor's own types check them in
+`resources.cluster_check`; what a standalone cluster needs besides is in `pins.standalone`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from repro_assets.errors import BadInput, ClusterMismatch
 
 _OWN_SECTION = "repro"
 _OWN_FIELDS = {"master", "driver_memory", "jars"}
+_OWN_FIELDS_ON_DATABRICKS = {"master"}
 _OWN_SETTINGS = {"spark.master", "spark.driver.memory"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+LOCAL, STANDALONE, DATABRICKS = "local", "standalone", "databricks"
+_KINDS = {
+    LOCAL: re.compile(r"local(\[(\d+|\*)\])?"),
+    # Loopback alone: `repro cluster up` starts it on this host. Port 0: a free one is chosen then.
+    STANDALONE: re.compile(r"spark://127\.0\.0\.1:\d{1,5}"),
+    DATABRICKS: re.compile(r"databricks"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,10 @@ class ClusterFile:
         spark_version: Version that the running Spark must have.
         spark_conf: Settings as declared.
         spark_env_vars: Variables that must be set when the process starts.
-        master: Spark master URL.
-        driver_memory: Heap of the driver, e.g. `2g`; becomes the JVM's `-Xmx`.
+        master: Spark master URL; of a standalone cluster with port 0, until `at` names the real one.
+        driver_memory: Heap of the driver, e.g. `2g`; becomes the JVM's `-Xmx`. Empty on Databricks.
         jars: Jars beside Spark's own.
+        num_workers: Workers beside the driver; 0 where the driver computes itself.
     """
 
     name: str
@@ -60,10 +71,21 @@ class ClusterFile:
     master: str
     driver_memory: str
     jars: tuple[Jar, ...]
+    num_workers: int = 0
+
+    @property
+    def kind(self) -> str:
+        """`local`, `standalone` or `databricks`."""
+        return next(kind for kind, master in _KINDS.items() if master.fullmatch(self.master))
 
     def settings(self) -> dict[str, str]:
         """All Spark settings that the file declares, the `repro` section included."""
-        return {**self.spark_conf, "spark.master": self.master, "spark.driver.memory": self.driver_memory}
+        own = {"spark.master": self.master, "spark.driver.memory": self.driver_memory}
+        return {**self.spark_conf, **{name: value for name, value in own.items() if value}}
+
+    def at(self, master: str) -> ClusterFile:
+        """The same cluster where it can be reached now; its digest stays that of the file."""
+        return replace(self, master=master)
 
 
 def check_name(name: str, kind: str) -> str:
@@ -89,12 +111,13 @@ def parse_cluster(name: str, text: str) -> ClusterFile:
     except ValueError as error:
         raise BadInput("a cluster file is not JSON", where=where, stored=str(error)) from error
     own = _section(document, _OWN_SECTION, where)
-    if set(own) != _OWN_FIELDS:
+    expected = _OWN_FIELDS_ON_DATABRICKS if own.get("master") == DATABRICKS else _OWN_FIELDS
+    if set(own) != expected:
         raise BadInput(
             "a cluster file's `repro` section has other fields",
             where=where,
             stored=sorted(own),
-            expected=sorted(_OWN_FIELDS),
+            expected=sorted(expected),
         )
     twice = sorted(_OWN_SETTINGS & set(_section(document, "spark_conf", where)))
     if twice:
@@ -111,9 +134,10 @@ def parse_cluster(name: str, text: str) -> ClusterFile:
         spark_version=_text(document, "spark_version", where),
         spark_conf=_texts(_section(document, "spark_conf", where), "spark_conf", where),
         spark_env_vars=_texts(document.get("spark_env_vars", {}), "spark_env_vars", where),
-        master=_text(own, "master", where),
-        driver_memory=_text(own, "driver_memory", where),
-        jars=_jars(own["jars"], where),
+        master=_master(own, where),
+        driver_memory=_text(own, "driver_memory", where) if "driver_memory" in own else "",
+        jars=_jars(own.get("jars", []), where),
+        num_workers=_number(document.get("num_workers", 0), "num_workers", where),
     )
 
 
@@ -163,6 +187,24 @@ def _section(document: Any, field: str, where: str) -> dict[str, Any]:
     value = document.get(field) if isinstance(document, dict) else None
     if not isinstance(value, dict):
         raise BadInput(f"a cluster file needs the object `{field}`", where=where, stored=type(value).__name__)
+    return value
+
+
+def _master(own: Mapping[str, Any], where: str) -> str:
+    master = _text(own, "master", where)
+    if not any(pattern.fullmatch(master) for pattern in _KINDS.values()):
+        raise BadInput(
+            "a cluster file's `master` is none that this project can start or reach",
+            where=where,
+            stored=master,
+            expected="local[N], spark://127.0.0.1:0 or databricks",
+        )
+    return master
+
+
+def _number(value: Any, field: str, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadInput(f"a cluster file's `{field}` must be a number", where=where, stored=repr(value))
     return value
 
 

@@ -7,6 +7,7 @@ difference from itself. Rows are compared by `resources.row_difference`, sources
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,6 +26,7 @@ _OF_ONE_START = frozenset(
         "spark.driver.host",
         "spark.driver.port",
         "spark.executor.id",
+        "spark.executorEnv.PYTHONPATH",
         "spark.local.dir",
         "spark.repl.local.jars",
         "spark.sql.warehouse.dir",
@@ -32,6 +34,9 @@ _OF_ONE_START = frozenset(
     }
 )
 _JARS = "spark.jars"
+_MASTER = "spark.master"
+# A standalone cluster's port is chosen whenever it is started.
+_PORT = re.compile(r"(?<=^spark://127\.0\.0\.1:)\d+$")
 
 Values = Mapping[str, Any]
 
@@ -164,7 +169,9 @@ def _read_back(run: RunRecord) -> dict[str, Any]:
     settings = {name: value for name, value in spark.get("settings", {}).items() if name not in _OF_ONE_START}
     if _JARS in settings:
         settings[_JARS] = sorted(PurePosixPath(jar).name for jar in settings[_JARS].split(","))
-    return {**effective, "spark": {**spark, "settings": settings}}
+    if _MASTER in settings:
+        settings[_MASTER] = _PORT.sub("0", settings[_MASTER])
+    return {**effective, "spark": {**spark, "master": _PORT.sub("0", str(spark.get("master"))), "settings": settings}}
 
 
 def _change(pair: Values) -> float | None:

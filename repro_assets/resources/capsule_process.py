@@ -1,7 +1,7 @@
 """Runs an old capsule in isolation: a workspace of its own, the run's own environment, a process that sees no live state.
 
-The process is handed the live lake to read raw rows from, the jars that were fetched and the memo of packages that were
-proved (copies and links to single files), and nothing else that belongs to this installation. Everything that it writes
+The process is handed the live lake to read raw rows from, the jars that were fetched, the memo of packages that were
+proved and the standalone clusters that are up (copies and links), and nothing else that belongs to this installation. Everything that it writes
 goes below the workspace, which is removed afterwards.
 """
 
@@ -166,6 +166,9 @@ def _prepare(place: Workspace, settings: Settings) -> None:
     (place.var / "jars").mkdir()
     for jar in settings.jars.glob("*.jar"):  # downloads, checked by digest whenever they are used
         (place.var / "jars" / jar.name).symlink_to(jar)
+    for cluster in (settings.var / "clusters").glob("*/"):  # running ones, their secrets among it: joined by name
+        (place.var / "clusters").mkdir(exist_ok=True)
+        (place.var / "clusters" / cluster.name).symlink_to(cluster)
     for memo in (settings.var / "envs").glob("proved-*.json"):
         shutil.copy(memo, place.var / "envs" / memo.name)
 

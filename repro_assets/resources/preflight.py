@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, EnvironmentUnavailable, Outside, ReproError
-from repro_assets.pins.compute import Jar, parse_cluster
+from repro_assets.pins.compute import STANDALONE, ClusterFile, Jar, parse_cluster
 from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.preflight import Finding, Preflight, judge, reason
 from repro_assets.resources import capsule_store
@@ -19,6 +19,7 @@ from repro_assets.resources.lake import Lake
 from repro_assets.resources.raw_version import examine
 from repro_assets.resources.run_environment import is_running
 from repro_assets.resources.run_records import load_record, verified_artifact
+from repro_assets.resources.standalone_cluster import UP, look
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -139,7 +140,9 @@ class Surroundings:
 
         def look() -> Finding:
             text = verified_artifact(self.client, run_id, "cluster.json", str(declared["sha256"])).decode()
-            return _jars(parse_cluster(str(declared["name"]), text).jars, self.settings)
+            cluster = parse_cluster(str(declared["name"]), text)
+            jars = _jars(cluster.jars, self.settings)
+            return replace(jars, notes=(*jars.notes, *_standing(cluster, self.settings)))
 
         return self._once(("compute", run_id), look)
 
@@ -161,6 +164,13 @@ class Surroundings:
             except ReproError as error:
                 self._known[key] = Finding(reasons=(reason(error),))
         return self._known[key]
+
+
+def _standing(cluster: ClusterFile, settings: Settings) -> tuple[str, ...]:
+    """A standalone cluster that is not up can be started."""
+    if cluster.kind != STANDALONE or look(cluster, settings).state == UP:
+        return ()
+    return (f"cluster {cluster.name} is not up: `repro cluster up {cluster.name}`",)
 
 
 def _jars(jars: Sequence[Jar], settings: Settings) -> Finding:

@@ -7,10 +7,12 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro_assets.resources.cluster_members import members
+from repro_assets.resources.effective_settings import other_than_default
 from repro_assets.settings import THREAD_VARIABLES
 
 if TYPE_CHECKING:
@@ -22,22 +24,24 @@ _SECRET_SETTING = re.compile(
 REDACTED = "(redacted)"
 
 
-def compute_receipt(session: SparkSession | None) -> dict[str, Any]:
+def compute_receipt(session: SparkSession | None, declared: Collection[str] = ()) -> dict[str, Any]:
     """What this process computes with.
 
     Args:
         session: The open session, or None where no Spark was needed.
+        declared: Names of settings to state also where they are Spark's defaults.
 
     Returns:
         `cpu` (model, digest of its flags, numpy's dispatch), `blas` (library, kernel, threads), `threads`
-        (variables as they stand) and `spark` (versions, master, executors, cores, memory, settings; None without).
+        (variables as they stand) and `spark` (versions, master, executors with their cores and heaps, digests of
+        jars, settings that are not Spark's defaults; None without).
     """
     return {
         "host": {"system": platform.system(), "machine": platform.machine(), "python": platform.python_version()},
         "cpu": cpu(),
         "blas": blas(),
         "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
-        "spark": spark(session) if session is not None else None,
+        "spark": spark(session, declared) if session is not None else None,
     }
 
 
@@ -67,20 +71,36 @@ def blas() -> list[dict[str, Any]]:
     return sorted(found, key=lambda library: sorted((key, str(value)) for key, value in library.items()))
 
 
-def spark(session: SparkSession) -> dict[str, Any]:
-    """Versions, master, executors, cores, memory and settings of the session, secrets left out."""
+def spark(session: SparkSession, declared: Collection[str] = ()) -> dict[str, Any]:
+    """Versions, master, executors, cores, memory, jars and settings of the session, secrets left out."""
     context = session.sparkContext
     java = context._jvm.java.lang  # type: ignore[union-attr] # the context is open, so its JVM side is there
+    found = members(session)
     return {
         "version": context.version,
         "scala": context._jvm.scala.util.Properties.versionNumberString(),  # type: ignore[union-attr] # as above
         "java": java.System.getProperty("java.version"),
         "master": context.master,
         "default_parallelism": context.defaultParallelism,
-        "executors": context._jsc.sc().getExecutorMemoryStatus().size(),
+        "executors": len(found),
+        "cores": sum(member.cores for member in found),
+        "members": [
+            {"executor": member.executor, "cores": member.cores, "megabytes": member.megabytes} for member in found
+        ],
         "driver_max_memory": java.Runtime.getRuntime().maxMemory(),
-        "settings": redact(dict(context.getConf().getAll())),
+        "jars": jar_digests(context.getConf().get("spark.jars", "") or ""),
+        "settings": redact(other_than_default(session, declared)),
     }
+
+
+def jar_digests(jars: str) -> dict[str, str]:
+    """SHA-256 of each jar that a session was given, by file name.
+
+    Args:
+        jars: Paths or file URIs, as `spark.jars` has them.
+    """
+    paths = [Path(jar.removeprefix("file://")) for jar in jars.split(",") if jar]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
 def redact(settings: Mapping[str, str]) -> dict[str, str]:

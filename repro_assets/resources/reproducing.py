@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
+from repro_assets.pins.compute import STANDALONE
 from repro_assets.pins.contract import Failure, Result
 from repro_assets.pins.preflight import reason
 from repro_assets.pins.recipe import Recipe, differing
@@ -26,6 +27,7 @@ from repro_assets.resources.original_outputs import damaged_outputs
 from repro_assets.resources.recipes import Pantry
 from repro_assets.resources.run_environment import interpreter
 from repro_assets.resources.run_records import load_record
+from repro_assets.resources.standalone_cluster import join
 from repro_assets.resources.verdict_evidence import NUMERIC, Tables, gather
 from repro_assets.settings import Settings
 
@@ -220,6 +222,8 @@ def _run(recipe: Recipe, place: Workspace, way: Way) -> Result:
             expected="repro_assets/contract.py",
         )
     write_envs(place, recipe.files())
+    if recipe.cluster.kind == STANDALONE:
+        join(recipe.cluster, way.settings)  # said now and here: the capsule would find it out after it has started
     python = interpreter(recipe.environment, recipe.yaml, recipe.lock, way.settings, way.report)
     way.touch(place)
     way.report(f"capsule {recipe.capsule[:12]} starts in {python}")

@@ -1,13 +1,16 @@
 """The Spark session of a cluster file: built from that file alone, on first use, and read back.
 
-`spark.conf` repeats what was asked even when the SparkContext kept something else, so the context, the session,
-Hadoop's settings and the JVM's arguments are all compared with the file.
+Read back means: the settings from every place where they take effect (`resources.effective_settings`), and on a
+standalone cluster the executors that registered (`resources.cluster_members`). It is done when the session opens and
+again for every receipt, since a step can change a setting and a worker can die.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,18 +19,33 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import BadInput, ClusterMismatch
-from repro_assets.pins.compute import ClusterFile, check_name, parse_cluster, require_effective, require_variables
+from repro_assets.errors import BadInput, ClusterMismatch, ClusterUnavailable
+from repro_assets.pins.compute import (
+    DATABRICKS,
+    STANDALONE,
+    ClusterFile,
+    check_name,
+    parse_cluster,
+    require_effective,
+    require_variables,
+)
+from repro_assets.pins.standalone import require_members
 from repro_assets.pins.version_file import verified_bytes
+from repro_assets.resources.cluster_members import Watch, members, wait_for_members
+from repro_assets.resources.effective_settings import effective_settings
 from repro_assets.resources.jars import jar_paths
+from repro_assets.resources.receipt import compute_receipt
+from repro_assets.resources.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_HADOOP = "spark.hadoop."
-_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _CONF_DIR = Path(__file__).parent / "spark_conf"
+_PACKAGE_PARENT = Path(__file__).parents[2]
+_SUBMIT_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
+# Spark itself asks a master that does not let it in for a minute; a JVM starts within seconds, or a minute under load.
+_START_SECONDS = 240.0
 
 
 class _Process:
@@ -35,6 +53,7 @@ class _Process:
 
     cluster: ClusterFile | None = None
     session: SparkSession | None = None
+    watch: Watch | None = None
 
 
 def load_cluster(name: str, settings: Settings) -> ClusterFile:
@@ -56,7 +75,9 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     """Open, or return, this process's session of a cluster file.
 
     Raises:
-        ClusterMismatch: Another cluster is open here, or what was read back is not what the file says.
+        ClusterMismatch: Another cluster is open here, what was read back is not what the file says, or the cluster is
+            one that this project does not run on.
+        ClusterUnavailable: The standalone cluster is not up, not whole, or does not let this process in.
     """
     here = settings or settings_module.load()
     wanted = load_cluster(cluster, here) if isinstance(cluster, str) else cluster
@@ -69,41 +90,132 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
                 fix=f"Start a fresh process with `--cluster {wanted.name}`",
             )
         return _Process.session
+    require_runnable(wanted)
     require_variables(wanted, os.environ)
-    session = _start(wanted, here)
-    require_effective(wanted, effective_settings(wanted, session))
+    if wanted.kind == STANDALONE:
+        wanted, session = _join(wanted, here)
+    else:
+        session = _start(wanted, here)
     _Process.cluster, _Process.session = wanted, session
+    try:
+        _require_declared(wanted, session)
+    except BaseException:
+        close_session()
+        raise
+    if wanted.kind == STANDALONE:
+        _Process.watch = Watch(session, wanted)
     return session
 
 
 def close_session() -> None:
     """Stop this process's session, if there is one."""
+    if _Process.watch is not None:
+        _Process.watch.close()
     if _Process.session is not None:
         _Process.session.stop()
-    _Process.cluster = _Process.session = None
+    _Process.cluster = _Process.session = _Process.watch = None
 
 
-def effective_settings(cluster: ClusterFile, session: SparkSession) -> dict[str, dict[str, str | None]]:
-    """Read every declared setting back from where it takes effect."""
-    context = session.sparkContext
-    declared = cluster.settings()
-    configuration = dict(context.getConf().getAll())
-    hadoop = context._jsc.hadoopConfiguration()
-    runtime = context._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean()  # type: ignore[union-attr] # as above
-    kept = [name for name in declared if name != _JAVA_OPTIONS]
-    return {
-        "SparkContext": {name: configuration.get(name) for name in kept},
-        "session": {name: session.conf.get(name, None) for name in kept},
-        "hadoop": {name: hadoop.get(name.removeprefix(_HADOOP)) for name in declared if name.startswith(_HADOOP)},
-        "jvm": _jvm_settings(list(runtime.getInputArguments()), declared.get(_JAVA_OPTIONS, "")),
-    }
+def require_runnable(cluster: ClusterFile) -> None:
+    """Refuse a cluster that this project describes and does not run on.
+
+    Raises:
+        ClusterMismatch: Says what running on it would need.
+    """
+    if cluster.kind == DATABRICKS:
+        raise ClusterMismatch(
+            f"cluster {cluster.name} is one of Databricks, and runs are carried out on this host",
+            where=f"envs/clusters/{cluster.name}.json",
+            stored=f"spark_version {cluster.spark_version}",
+            expected="a master local[N] or spark://127.0.0.1:0",
+            fix="It would need a workspace with its host and token, a lake that both reach (REPRO_LAKE at an object "
+            "store), and this project with a lock for that runtime's Python, Spark and Delta installed on the cluster",
+        )
 
 
-def _jvm_settings(arguments: list[str], options: str) -> dict[str, str | None]:
-    """What the JVM was really started with; Spark puts options of its own before the declared ones."""
-    heap = [argument.removeprefix("-Xmx") for argument in arguments if argument.startswith("-Xmx")]
-    present = " ".join(option for option in options.split() if option in arguments)
-    return {"spark.driver.memory": heap[-1] if heap else None, _JAVA_OPTIONS: present}
+def receipt() -> dict[str, Any]:
+    """What this process computes with; its session is compared with the cluster file again.
+
+    Raises:
+        ClusterMismatch: A setting is another one by now.
+        ClusterUnavailable: An executor is gone and none came in its place.
+    """
+    if _Process.session is None or _Process.cluster is None:
+        return compute_receipt(None)
+    _require_declared(_Process.cluster, _Process.session)
+    return compute_receipt(_Process.session, declared=_Process.cluster.settings())
+
+
+def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
+    require_effective(cluster, effective_settings(cluster, session))
+    if cluster.kind == STANDALONE:
+        wait_for_members(session, cluster)
+        require_members(cluster, members(session))
+
+
+def _join(cluster: ClusterFile, settings: Settings) -> tuple[ClusterFile, SparkSession]:
+    """Open a session on a standalone cluster; returns the cluster with its real address too."""
+    from py4j.protocol import Py4JError
+    from pyspark import SparkContext
+    from pyspark.errors import PySparkException
+
+    joined = join(cluster, settings)
+    if SparkContext._gateway is not None:
+        raise ClusterMismatch(
+            "this process already runs a JVM of another session",
+            expected=cluster.name,
+            fix=f"Start a fresh process with `--cluster {cluster.name}`",
+        )
+    try:
+        with _secret_given(joined.settings_file), _bounded():
+            return joined.cluster, _start(joined.cluster, settings)
+    except (Py4JError, PySparkException, OSError) as error:
+        raise ClusterUnavailable(
+            f"cluster {cluster.name} does not let this process in",
+            where=joined.cluster.master,
+            stored=(str(error).splitlines() or [type(error).__name__])[0],
+            fix=f"Its secret may be another one: run `repro cluster down {cluster.name}` "
+            f"and `repro cluster up {cluster.name}`",
+        ) from error
+
+
+@contextmanager
+def _secret_given(settings_file: Path) -> Generator[None, None, None]:
+    """Let Spark's launcher read a file of settings: given as a setting, the secret would be on a command line."""
+    before = os.environ.get(_SUBMIT_ARGUMENTS)
+    given = ["--properties-file", str(settings_file)]
+    os.environ[_SUBMIT_ARGUMENTS] = f"{shlex.join(given)} {before or 'pyspark-shell'}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SUBMIT_ARGUMENTS]
+        else:
+            os.environ[_SUBMIT_ARGUMENTS] = before
+
+
+@contextmanager
+def _bounded() -> Generator[None, None, None]:
+    """End the JVM if the session does not open in time: what waits for its answer fails then, and goes on."""
+    opened = threading.Event()
+
+    def end_if_late() -> None:
+        from pyspark import SparkContext
+
+        patience = _START_SECONDS
+        while not opened.wait(patience):
+            process = getattr(SparkContext._gateway, "proc", None)
+            if process is not None:
+                process.kill()
+            patience = 1.0  # the JVM itself may not be there yet
+
+    watch = threading.Thread(target=end_if_late, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        opened.set()
+        watch.join()
 
 
 def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
@@ -148,6 +260,8 @@ def _placement(cluster: ClusterFile, settings: Settings) -> dict[str, str]:
         "spark.app.name": "repro_assets",
         "spark.jars": ",".join(str(path) for path in jar_paths(cluster.jars, settings.jars)),
         "spark.sql.warehouse.dir": (settings.var / "spark-warehouse").as_uri(),
+        # Python workers of another process import what this process imports, and not what happens to be installed.
+        **({"spark.executorEnv.PYTHONPATH": str(_PACKAGE_PARENT)} if cluster.kind == STANDALONE else {}),
     }
 
 
@@ -170,7 +284,9 @@ class SparkClusterResource(dg.ConfigurableResource[Any]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Any:  # noqa: ARG002 # Dagster's signature
         """Build the lazy resource of the cluster file; the file is read now, the JVM starts later."""
-        return lazy_resource(load_cluster(self.name, settings_module.load()))
+        cluster = load_cluster(self.name, settings_module.load())
+        require_runnable(cluster)
+        return lazy_resource(cluster)
 
 
 def lazy_resource(cluster: ClusterFile) -> Any:
@@ -192,6 +308,10 @@ def lazy_resource(cluster: ClusterFile) -> Any:
         def opened_session(self) -> SparkSession | None:
             """The session if it was opened in this process; asking does not start a JVM."""
             return _Process.session
+
+        def receipt(self) -> dict[str, Any]:
+            """What this process computes with, compared with the file once more."""
+            return receipt()
 
         def _init_session(self) -> None:
             self._spark_session = open_session(cluster)

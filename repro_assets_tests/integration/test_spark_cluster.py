@@ -17,10 +17,10 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.errors import ClusterMismatch
 from repro_assets.pins.compute import ClusterFile, parse_cluster, require_effective
+from repro_assets.resources.effective_settings import effective_settings
 from repro_assets.resources.receipt import compute_receipt
 from repro_assets.resources.spark_cluster import (
     SparkClusterResource,
-    effective_settings,
     lazy_resource,
     load_cluster,
     open_session,

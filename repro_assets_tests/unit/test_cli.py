@@ -41,6 +41,13 @@ COMMANDS = [
     ["env", "list"],
     ["env", "make"],
     ["env", "check"],
+    ["cluster"],
+    ["cluster", "list"],
+    ["cluster", "show"],
+    ["cluster", "check"],
+    ["cluster", "diff"],
+    ["cluster", "up"],
+    ["cluster", "down"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 

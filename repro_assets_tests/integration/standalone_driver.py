@@ -1,0 +1,136 @@
+"""What a process does that joins a standalone cluster: one session, everything that the tests ask about it, as JSON.
+
+Started by `test_standalone_cluster`, with the state folder of the cluster in `REPRO_VAR`; a session of its own, since
+one process holds one cluster. In the end it kills the workers, one and then the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import ReproError
+from repro_assets.resources import cluster_members, spark_cluster
+from repro_assets.resources.standalone_processes import members
+from repro_assets.resources.standalone_state import ClusterState, folder_of, read_state
+
+NAME = "standalone-2x1-v1"
+ROWS = 1000
+
+
+def place(_: Any) -> tuple[int, str, str]:
+    """Where a row is computed: process, interpreter, sources."""
+    import repro_assets
+
+    return os.getpid(), sys.executable, str(Path(repro_assets.__file__).parent)
+
+
+def killing(pid: int) -> Callable[[int], int]:
+    """A step that kills a worker while its rows are computed, once, and takes a while for each."""
+    marker = Path(os.environ["REPRO_VAR"]) / "killed"
+
+    def step(value: int) -> int:
+        import time
+
+        if value == ROWS // 2 and not marker.exists():
+            marker.touch()
+            os.kill(pid, signal.SIGKILL)
+        if value % 100 == 0:
+            time.sleep(0.2)
+        return value * 3
+
+    return step
+
+
+def told(act: Callable[[], object]) -> str:
+    """What an act is refused with."""
+    try:
+        act()
+    except ReproError as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def addresses(sessions: list[int]) -> list[str]:
+    """Addresses on which this process's JVM and the cluster's processes listen."""
+    pids = [pid for session in sessions for pid in members(session)]
+    pids += [child.pid for child in psutil.Process().children(recursive=True)]
+    found = set()
+    for pid in pids:
+        for connection in psutil.Process(pid).net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                found.add(connection.laddr.ip.removeprefix("::ffff:"))
+    return sorted(found)
+
+
+def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
+    """Everything that is looked at while the cluster is whole."""
+    context = spark.sparkContext
+    secret = (folder / "client.conf").read_text().split()[1]
+    places = context.parallelize(range(4), 4).map(place).collect()
+    table = str(folder.parents[1] / "lake" / "table")
+    spark.range(ROWS).write.format("delta").save(table)
+    sessions = [int(owner["pid"]) for owner in state.processes.values()]
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    spark.conf.set("spark.sql.shuffle.partitions", "7")
+    changed = told(spark_cluster.receipt)
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    receipt = spark_cluster.receipt()
+    return {
+        "places": places,
+        "rows": spark.read.format("delta").load(table).count(),
+        "executor_sessions": sorted({os.getsid(pid) for pid, _, _ in places}),
+        "sessions": sessions,
+        "addresses": addresses(sessions),
+        "receipt": receipt,
+        "secret_in_receipt": secret in json.dumps(receipt),
+        "secret_on_a_command_line": any(secret in line for line in lines),
+        "secret_in_a_log": any(secret in log.read_text() for log in folder.rglob("*.log"))
+        or any(secret in log.read_text() for log in folder.rglob("std*")),
+        "changed_setting": changed,
+        "second_cluster": told(lambda: spark_cluster.open_session("local-v1")),
+        "same_again": spark_cluster.open_session(NAME) is spark,
+    }
+
+
+def lost(spark: Any, state: ClusterState) -> dict[str, Any]:
+    """What comes of a worker that is killed mid-job, and of the last one."""
+    cluster_members._PATIENCE_SECONDS = 3.0
+    cluster_members._ALONE_SECONDS = 1.0
+    context = spark.sparkContext
+    total = context.parallelize(range(ROWS), 8).map(killing(int(state.processes["worker-1"]["pid"]))).sum()
+    after_one = told(spark_cluster.receipt)
+    os.kill(int(state.processes["worker-2"]["pid"]), signal.SIGKILL)
+    try:
+        context.parallelize(range(ROWS), 8).sum()
+        after_all = "nothing"
+    except Exception as error:  # noqa: BLE001 - whatever Spark says is what is looked at
+        after_all = str(error)
+    return {"sum": total, "after_one": after_one, "after_all": after_all}
+
+
+def main() -> None:
+    """Join, look, lose the workers; one JSON document on stdout."""
+    here = settings_module.load()
+    folder = folder_of(NAME, here)
+    state = read_state(folder)
+    assert state is not None
+    # Before the watch takes them over.
+    cluster_members._BETWEEN_LOOKS_SECONDS = 0.5
+    spark = spark_cluster.open_session(NAME)
+    document = observed(spark, state, folder)
+    document.update(lost(spark, state))
+    spark_cluster.close_session()
+    sys.stdout.write(json.dumps(document) + "\n")
+
+
+if __name__ == "__main__":
+    main()
