@@ -28,11 +28,15 @@ def one_line(text: str) -> str:
     Args:
         text: Anything, also what others wrote.
     """
-    line = " ".join(text.split())
-    if not line.isprintable():
-        line = "".join(letter if letter.isprintable() else _escaped(letter) for letter in line)
-    line = without_password(line)
+    line = without_password(printable(" ".join(text.split())))
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}… ({len(line) - LONGEST:,} more characters)"
+
+
+def printable(text: str) -> str:
+    r"""A text in which whatever can't be printed is written as its escape, line breaks too; blanks stay as they are."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
 def without_password(text: str) -> str:

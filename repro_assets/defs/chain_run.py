@@ -18,6 +18,8 @@ from repro_assets.defs.launch import execute_owned
 from repro_assets.defs.parameters import read_parameters
 from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.errors import Outside, ReproError
+from repro_assets.one_line import one_line
+from repro_assets.resources.known_secrets import clean
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
 # What a materialization's metadata holds besides metrics.
@@ -226,7 +228,7 @@ def reason_of(error: BaseException) -> str:
         text = str(java.toString())
     else:
         text = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:_LONGEST_REASON]
+    return one_line(clean(text))[:_LONGEST_REASON]
 
 
 def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:

@@ -24,6 +24,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import parse_swaps
 from repro_assets.pins.verdict import Verdict
+from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.preflight import Surroundings
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Reproduction, Way
@@ -74,7 +75,7 @@ def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None
                 report(line)
 
         try:
-            found, run_id = _reproduce(context, config, say)
+            found, run_id = call_cleanly(_reproduce, context, config, say)
         except ReproError as refusal:
             if told is not None:
                 raise

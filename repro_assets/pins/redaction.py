@@ -56,6 +56,11 @@ def holds_a_secret(name: str, value: str) -> bool:
     return names_a_secret(name) and not _ABOUT_A_SECRET.search(name) and not _PLAIN_VALUE.fullmatch(value)
 
 
+def is_credential(name: str, value: str) -> bool:
+    """Whether a parameter or tag is one; narrower than `holds_a_secret`, since a `sort_key` of somebody's is none."""
+    return re.search(_WORDS, name, re.IGNORECASE) is not None and holds_a_secret(name, value)
+
+
 def redact(text: str, known: Collection[str] = ()) -> str:
     """A text without the secrets in it.
 
@@ -63,12 +68,18 @@ def redact(text: str, known: Collection[str] = ()) -> str:
         text: Anything: a log line, a message, an address, a document.
         known: Values that are secret whatever they look like; too short ones are passed over.
     """
-    # The longest first: one value may stand inside another.
-    for value in sorted(filter(_is_telling, known), key=len, reverse=True):
-        text = text.replace(value, REDACTED)
+    text = redact_known(text, known)
     text = _by_rules(without_password(_KEY_BLOCK.sub(REDACTED, text)))
     text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
     return _ASSIGNED.sub(_without_value, text) if _HINT.search(text) else text
+
+
+def redact_known(text: str, known: Collection[str]) -> str:
+    """A text without the values that are known to be secret; too short ones are passed over."""
+    # The longest first: one value may stand inside another.
+    for value in sorted(filter(_is_telling, known), key=len, reverse=True):
+        text = text.replace(value, REDACTED)
+    return text
 
 
 def redact_settings(settings: Mapping[str, str], known: Collection[str] = ()) -> dict[str, str]:
@@ -154,4 +165,5 @@ def _without_value(match: re.Match[str]) -> str:
     value = match["value"].strip("\"'")
     if _PLAIN_VALUE.fullmatch(value) or value in (REDACTED, "***"):
         return match[0]
-    return f"{match['name']}{match['is']}{REDACTED}"
+    quote = match["value"][0] if match["value"][0] in "\"'" else ""
+    return f"{match['name']}{match['is']}{quote}{REDACTED}{quote}"

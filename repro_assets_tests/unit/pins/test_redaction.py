@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 
 import pytest
@@ -40,6 +41,10 @@ def test_what_a_rule_knows_is_taken_out(text) -> None:
     assert PLANTED not in found
     assert found.startswith("before ")
     assert found.endswith(" after")
+
+
+def test_a_document_stays_one() -> None:
+    assert json.loads(redact(HOLDING["a JSON document"])) == {"user": "me", "password": REDACTED}
 
 
 def test_a_token_with_a_form_of_its_own_is_taken_out_alone() -> None:
