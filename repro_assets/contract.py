@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
     source, target = Path(arguments[0]), Path(arguments[1])
     try:
         request = Request.from_document(json.loads(source.read_text(encoding="utf-8")), str(source))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         sys.stderr.write(f"the request can't be read [{source}]: {error}\n")
         return _USAGE
     except ReproError as error:
