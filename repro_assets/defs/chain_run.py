@@ -19,6 +19,7 @@ from repro_assets.defs.parameters import read_parameters
 from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.errors import Outside, ReproError
 from repro_assets.one_line import one_line
+from repro_assets.pins.compute import check_name
 from repro_assets.resources.known_secrets import clean
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
@@ -102,6 +103,8 @@ def run_config_of(
     assets: Mapping[str, Mapping[str, Any]], *, force: bool, environment: str, cluster: str, record: bool
 ) -> dict[str, Any]:
     """As `chain_config`, from the configuration of every asset."""
+    check_name(environment, "environment")
+    check_name(cluster, "cluster")
     return {
         "ops": {asset: {"config": {**config, "force": force}} for asset, config in assets.items()},
         "resources": {

@@ -21,6 +21,7 @@ from repro_assets.defs.partitions import is_key
 from repro_assets.defs.run_pins import owner_tag
 from repro_assets.errors import ReproError
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.run_name import check_run_name
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import parse_swaps
 from repro_assets.pins.verdict import Verdict
@@ -113,6 +114,7 @@ def _reproduce(
     from repro_assets.resources.tracking_store import connect, initialise, speaking_of
     from repro_assets.resources.tracking_verdicts import log_verdict
 
+    check_run_name(config.run)
     here = load_settings()
     experiment = initialise(here, EXPERIMENT.name)
     client = connect(here.mlflow_tracking_uri)

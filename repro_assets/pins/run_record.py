@@ -163,7 +163,8 @@ def _names(record: StageRecord) -> list[Any]:
     """Everything in a manifest that becomes a part of a path, of a query or of a command."""
     document, pins = record.manifest, record.manifest["pins"]
     return [
-        *(record.asset, record.mlflow_run_id, document["data_version"], record.identity, record.output_digest),
+        *(record.asset, record.mlflow_run_id, document["data_version"]),
+        *(document["identity"]["digest"], document["output"]["digest"]),
         *record.parts,
         *(name for asset, entry in document["inputs"].items() for name in (asset, *entry.values())),
         *(name for table, pin in pins["data"].items() for name in (table, pin["table"], pin["table_id"])),
