@@ -32,8 +32,10 @@ def diff(
 
 @app.command()
 def blame(
-    first: Annotated[str, typer.Argument(metavar="RUN", help="Gone from: a run id or a data version.")],
-    second: Annotated[str, typer.Argument(metavar="RUN", help="Gone to.")],
+    first: Annotated[
+        str, typer.Argument(metavar="RUN", help="Gone from: a run id or a data version.", callback=names.run)
+    ],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Gone to.", callback=names.run)],
     force: ForceVariants = False,
     json: Json = False,
 ) -> None:
@@ -47,7 +49,11 @@ def blame(
 def grid(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]…", help="Runs, one per data version; by default the newest of every one."),
+        typer.Argument(
+            metavar="[RUN]…",
+            help="Runs, one per data version; by default the newest of every one.",
+            callback=names.runs,
+        ),
     ] = None,
     codes: Annotated[
         list[str] | None,

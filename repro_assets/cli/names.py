@@ -39,6 +39,15 @@ def run(text: str | None) -> str | None:
     return None if text is None else check_run_name(text)
 
 
+def runs(texts: list[str] | None) -> list[str] | None:
+    """Past runs; None where none were named.
+
+    Raises:
+        BadInput: One has no form that a run is named by.
+    """
+    return None if texts is None else [check_run_name(text) for text in texts]
+
+
 def environment(text: str) -> str:
     """An environment.
 
