@@ -21,6 +21,7 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, ReproError
 from repro_assets.pins.contract import Failure, Request, Result
 from repro_assets.pins.data_version import decode
+from repro_assets.resources.known_secrets import clean
 from repro_assets.resources.progress import show_progress
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def fulfil(request: Request, settings: Settings) -> Result:
         capsule = capture(settings.project, settings.capsules).capsule
         _compute(request, instance)
     except ReproError as error:
-        failure = Failure(type(error).__name__, str(error), error.exit_code)
+        failure = Failure(type(error).__name__, clean(str(error)), error.exit_code)
     stages = _manifests(settings, instance)
     return Result(stages, capsule, round(time.monotonic() - started, 3), failure)
 
@@ -106,7 +107,7 @@ def main(arguments: list[str]) -> int:
     source, target = Path(arguments[0]), Path(arguments[1])
     try:
         request = Request.from_document(json.loads(source.read_text(encoding="utf-8")), str(source))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         sys.stderr.write(f"the request can't be read [{source}]: {error}\n")
         return _USAGE
     except ReproError as error:

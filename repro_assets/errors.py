@@ -1,10 +1,13 @@
 """Every failure a person can act on, one class per kind of action.
 
 A message is one line: what happened, where, what was stored or found, what was expected, and what to do.
+It quotes what others wrote, so it is made fit to be shown (`one_line`).
 `exit_code` is what `repro` returns: 1 the answer is no, 2 wrong usage or bad input, 3 blocked, 4 something outside failed.
 """
 
 from __future__ import annotations
+
+from repro_assets.one_line import one_line
 
 
 class ReproError(Exception):
@@ -47,7 +50,7 @@ class ReproError(Exception):
             text = f"{text}: {', '.join(facts)}"
         if self.fix:
             text = f"{text}. {self.fix}"
-        return " ".join(text.split())
+        return one_line(text)
 
 
 class BadInput(ReproError):

@@ -26,7 +26,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from repro_assets.errors import BadInput
+from repro_assets.one_line import without_password
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+# Variables whose value is a place, a store or a page.
+_LOCATIONS = (
+    *("REPRO_PROJECT", "REPRO_VAR", "REPRO_LAKE", "REPRO_RAW", "REPRO_CAPSULES", "REPRO_ENVS", "REPRO_MLFLOW_PAGE"),
+    *("DAGSTER_HOME", "MLFLOW_TRACKING_URI"),
+)
+_LONGEST_LOCATION = 2_000
+_LONGEST_NAME = 255
 
 DEFAULT_ENVIRONMENT = "ml-v1"
 DEFAULT_CLUSTER = "local-v1"
@@ -82,8 +93,14 @@ def kernel_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from the environment; nothing is created."""
+    """Read the settings from the environment; nothing is created.
+
+    Raises:
+        BadInput: A location holds what can't be printed, is longer than a path can be, or holds a password.
+    """
     values = os.environ if environ is None else environ
+    for name in _LOCATIONS:
+        _refuse_location(name, values.get(name) or "")
     project = Path(values.get("REPRO_PROJECT") or Path(__file__).resolve().parents[1]).absolute()
     var = Path(values.get("REPRO_VAR") or project / "var").absolute()
     lake = _as_uri(values.get("REPRO_LAKE") or str(var / "lake"))
@@ -97,6 +114,25 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         dagster_home=Path(values.get("DAGSTER_HOME") or var / "dagster").absolute(),
         envs=Path(values.get("REPRO_ENVS") or project / "envs").absolute(),
     )
+
+
+def _refuse_location(name: str, value: str) -> None:
+    """A location goes into paths, `.env` and every manifest: it is one printable line and holds no secret.
+
+    A tracking server's address is the exception: there is no other place for its password that every tool reads. It is
+    written into `.env`, for its owner alone, and nowhere else.
+    """
+    expected = f"printable characters on one line, at most {_LONGEST_LOCATION}, {_LONGEST_NAME} bytes between slashes"
+    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in value.split("/"))
+    if not value.isprintable() or len(value) > _LONGEST_LOCATION or longest > _LONGEST_NAME:
+        raise BadInput("not a location", where=name, stored=ascii(value)[:80], expected=expected)
+    if value != without_password(value) and name != "MLFLOW_TRACKING_URI":
+        raise BadInput(
+            "a location holds a user or a password, and it would stand in every manifest",
+            where=name,
+            stored=without_password(value),
+            fix="Leave them out: a store's own variables hold its credentials, e.g. AWS_ACCESS_KEY_ID",
+        )
 
 
 def _as_uri(location: str) -> str:

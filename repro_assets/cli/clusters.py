@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json
 
 app = typer.Typer(
@@ -14,7 +15,9 @@ app = typer.Typer(
     help="Spark clusters of envs/clusters: list, check, compare, start and end them.",
 )
 
-ClusterName = Annotated[str, typer.Argument(metavar="NAME", help="A cluster; `repro cluster list` lists them.")]
+ClusterName = Annotated[
+    str, typer.Argument(metavar="NAME", help="A cluster; `repro cluster list` lists them.", callback=names.cluster)
+]
 
 
 @app.command("list")
@@ -43,8 +46,8 @@ def cluster_check(name: ClusterName, json: Json = False) -> None:
 
 @app.command("diff")
 def cluster_diff(
-    first: Annotated[str, typer.Argument(metavar="NAME", help="Compared from.")],
-    second: Annotated[str, typer.Argument(metavar="NAME", help="Compared to.")],
+    first: Annotated[str, typer.Argument(metavar="NAME", help="Compared from.", callback=names.cluster)],
+    second: Annotated[str, typer.Argument(metavar="NAME", help="Compared to.", callback=names.cluster)],
     json: Json = False,
 ) -> None:
     """Show every field that differs between two cluster files."""

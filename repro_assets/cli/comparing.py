@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json, Run
 from repro_assets.experiment import EXPERIMENT
 
@@ -17,8 +18,10 @@ ForceVariants = Annotated[bool, typer.Option("--force", help="Compute what is kn
 
 @app.command()
 def diff(
-    first: Annotated[str, typer.Argument(metavar="RUN", help="Compared from: a run id or a data version.")],
-    second: Annotated[str, typer.Argument(metavar="RUN", help="Compared to.")],
+    first: Annotated[
+        str, typer.Argument(metavar="RUN", help="Compared from: a run id or a data version.", callback=names.run)
+    ],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Compared to.", callback=names.run)],
     json: Json = False,
 ) -> None:
     """Show everything that differs between two runs: rows, people, sources, packages, cluster, parameters, metrics."""
@@ -29,8 +32,10 @@ def diff(
 
 @app.command()
 def blame(
-    first: Annotated[str, typer.Argument(metavar="RUN", help="Gone from: a run id or a data version.")],
-    second: Annotated[str, typer.Argument(metavar="RUN", help="Gone to.")],
+    first: Annotated[
+        str, typer.Argument(metavar="RUN", help="Gone from: a run id or a data version.", callback=names.run)
+    ],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Gone to.", callback=names.run)],
     force: ForceVariants = False,
     json: Json = False,
 ) -> None:
@@ -44,7 +49,11 @@ def blame(
 def grid(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]…", help="Runs, one per data version; by default the newest of every one."),
+        typer.Argument(
+            metavar="[RUN]…",
+            help="Runs, one per data version; by default the newest of every one.",
+            callback=names.runs,
+        ),
     ] = None,
     codes: Annotated[
         list[str] | None,
@@ -79,12 +88,25 @@ def promote(
 
 @app.command()
 def trace(
-    asset: Annotated[str, typer.Argument(metavar="ASSET", help="predictions, or another asset with a row per person.")],
+    asset: Annotated[
+        str,
+        typer.Argument(
+            metavar="ASSET", help="predictions, or another asset with a row per person.", callback=names.asset
+        ),
+    ],
     person: Annotated[
-        str, typer.Argument(metavar=EXPERIMENT.split_key.upper(), help="The person, by the experiment's split key.")
+        str,
+        typer.Argument(
+            metavar=EXPERIMENT.split_key.upper(),
+            help="The person, by the experiment's split key.",
+            callback=names.person,
+        ),
     ],
     key: Annotated[
-        str | None, typer.Option("--key", metavar="RUN", help="A data version or run; by default the newest run.")
+        str | None,
+        typer.Option(
+            "--key", metavar="RUN", help="A data version or run; by default the newest run.", callback=names.run
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json
 
 app = typer.Typer(
@@ -14,9 +15,17 @@ app = typer.Typer(
     help="Environments of envs/conda: list them, make them from their locks.",
 )
 
-EnvironmentName = Annotated[str, typer.Argument(metavar="NAME", help="An environment; `repro env list` lists them.")]
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="NAME", help="An environment; `repro env list` lists them.", callback=names.environment)
+]
 PythonMinor = Annotated[
-    str | None, typer.Option("--python", metavar="MINOR", help="For another Python than the running one, e.g. 3.12.")
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="MINOR",
+        help="For another Python than the running one, e.g. 3.12.",
+        callback=names.python_minor,
+    ),
 ]
 
 

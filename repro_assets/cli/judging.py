@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json, Run
 
 app = typer.Typer()
@@ -48,7 +49,8 @@ def reproduce(
 @app.command()
 def preflight(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.")
+        str | None,
+        typer.Argument(metavar="RUN", help="MLflow run id, Dagster run id, or a data version.", callback=names.run),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every run that computed something, oldest first.")] = False,
     json: Json = False,

@@ -22,6 +22,7 @@ from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_history import data_versions
 from repro_assets.pins.data_version import decode
+from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
@@ -85,7 +86,7 @@ def backfill_job(resolve_chain: Callable[[], dg.JobDefinition], observer: Observ
             return attempt_chain(chain, key, run_config, context.instance, tags)
 
         with noted_interrupts() as interrupted:
-            reports = run_each(keys, run_one, lambda: interrupted() or _was_ended(context), observers)
+            reports = call_cleanly(run_each, keys, run_one, lambda: interrupted() or _was_ended(context), observers)
         context.add_output_metadata({"data versions": _table(reports)})
         _refuse_partial(reports)
 

@@ -18,6 +18,9 @@ from repro_assets.defs.launch import execute_owned
 from repro_assets.defs.parameters import read_parameters
 from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.errors import Outside, ReproError
+from repro_assets.one_line import one_line
+from repro_assets.pins.compute import check_name
+from repro_assets.resources.known_secrets import clean
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
 # What a materialization's metadata holds besides metrics.
@@ -100,6 +103,8 @@ def run_config_of(
     assets: Mapping[str, Mapping[str, Any]], *, force: bool, environment: str, cluster: str, record: bool
 ) -> dict[str, Any]:
     """As `chain_config`, from the configuration of every asset."""
+    check_name(environment, "environment")
+    check_name(cluster, "cluster")
     return {
         "ops": {asset: {"config": {**config, "force": force}} for asset, config in assets.items()},
         "resources": {
@@ -226,7 +231,7 @@ def reason_of(error: BaseException) -> str:
         text = str(java.toString())
     else:
         text = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:_LONGEST_REASON]
+    return one_line(clean(text))[:_LONGEST_REASON]
 
 
 def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:

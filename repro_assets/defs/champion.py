@@ -56,7 +56,7 @@ class ChampionResource(dg.ConfigurableResource["ChampionResource"]):
     def _given(self) -> Champion:
         try:
             document = json.loads(self.given)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput("a champion is not JSON", where="resources.champion.given", stored=str(error)) from error
         return Champion.from_document(document, "resources.champion.given")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ import dagster as dg
 from repro_assets.errors import BadInput
 
 HOOK_VARIABLE = "REPRO_ON_FAILURE"
+_HOOK = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def load_hook(name: str | None) -> Callable[[FailedRun], object] | None:
     if not name:
         return None
     module, _, function = name.partition(":")
+    if not _HOOK.fullmatch(name):
+        raise BadInput("no such hook", where=HOOK_VARIABLE, stored=repr(name)[:80], expected="package.module:function")
     try:
         hook = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:

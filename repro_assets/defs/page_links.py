@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import dagster as dg
 
+from repro_assets.one_line import without_password
 from repro_assets.settings import Settings
 
 _DEFAULT_PAGE = "http://127.0.0.1:5000"
@@ -16,7 +17,8 @@ def mlflow_page(settings: Settings) -> str:
     """Address of MLflow's page: the tracking server itself, else the one that `repro ui` starts on loopback."""
     uri = settings.mlflow_tracking_uri
     if uri.startswith(("http://", "https://")):
-        return uri.rstrip("/")
+        # Links are stored with every materialization: who looks logs in by themselves.
+        return without_password(uri).replace("***@", "").partition("?")[0].rstrip("/")
     return os.environ.get("REPRO_MLFLOW_PAGE", _DEFAULT_PAGE)
 
 

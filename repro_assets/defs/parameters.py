@@ -14,6 +14,7 @@ from repro_assets.defs.assets.train_test_snapshot import SnapshotConfig
 from repro_assets.defs.stage_config import StageConfig
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.secret_rules import find_secret
 
 _CONFIGS: dict[str, type[StageConfig]] = {
     **dict.fromkeys(EXPERIMENT.table_names, StageConfig),
@@ -57,7 +58,9 @@ def _by_asset(values: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any
         if name not in _CONFIGS[asset].model_fields:
             if asset != "model":
                 raise BadInput(
-                    f"{asset} has no parameter of this name", stored=name, expected=", ".join(_names(asset)) or "none"
+                    f"{asset} has no parameter of this name",
+                    stored=repr(name)[:80],
+                    expected=", ".join(_names(asset)) or "none",
                 )
             target = target.setdefault("hyperparameters", {})
         if name in target:
@@ -67,6 +70,11 @@ def _by_asset(values: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any
 
 
 def _parse(assignment: str) -> tuple[str, str, Any]:
+    if find_secret(assignment.encode("utf-8", "replace")):
+        raise BadInput(
+            "a parameter holds what looks like a secret, and parameters are written down",
+            stored=repr(assignment.partition("=")[0])[:80],
+        )
     target, equals, text = assignment.partition("=")
     asset, dot, name = target.partition(".")
     if not (equals and dot and name and text):
@@ -82,7 +90,7 @@ def _parse(assignment: str) -> tuple[str, str, Any]:
         return asset, name, text
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # a day that is none, or 5,000 digits, is a ValueError
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a day that is none, 5,000 digits: a ValueError
         raise BadInput("not a value", where=target, stored=repr(text)[:80]) from error
     if declared is not None and declared.annotation is bool:
         if not isinstance(value, bool):

@@ -21,9 +21,11 @@ from repro_assets.defs.partitions import is_key
 from repro_assets.defs.run_pins import owner_tag
 from repro_assets.errors import ReproError
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.run_name import check_run_name
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import parse_swaps
 from repro_assets.pins.verdict import Verdict
+from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.preflight import Surroundings
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Reproduction, Way
@@ -74,7 +76,7 @@ def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None
                 report(line)
 
         try:
-            found, run_id = _reproduce(context, config, say)
+            found, run_id = call_cleanly(_reproduce, context, config, say)
         except ReproError as refusal:
             if told is not None:
                 raise
@@ -112,6 +114,7 @@ def _reproduce(
     from repro_assets.resources.tracking_store import connect, initialise, speaking_of
     from repro_assets.resources.tracking_verdicts import log_verdict
 
+    check_run_name(config.run)
     here = load_settings()
     experiment = initialise(here, EXPERIMENT.name)
     client = connect(here.mlflow_tracking_uri)

@@ -13,6 +13,7 @@ from repro_assets.defs.partitions import DATA_VERSIONS
 from repro_assets.defs.reaper import reap_dagster
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.log_cursor import parse_cursor
+from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.log_watch import watch
 from repro_assets.resources.raw_tables import RawTables
 
@@ -34,7 +35,7 @@ def new_data_versions(context: dg.SensorEvaluationContext, raw_tables: RawTables
     """
     for run_id in reap_dagster(context.instance):
         context.log.info(f"closed Dagster run {run_id}: its process is gone")
-    plan = watch(raw_tables, EXPERIMENT.table_names, parse_cursor(context.cursor, EXPERIMENT.table_names))
+    plan = call_cleanly(watch, raw_tables, EXPERIMENT.table_names, parse_cursor(context.cursor, EXPERIMENT.table_names))
     cursor = plan.cursor.as_json() if plan.cursor else None
     if not plan.register:
         return dg.SensorResult(skip_reason=plan.message, cursor=cursor)

@@ -7,7 +7,7 @@ What a stage computes belongs to `steps`; how something is stored or logged belo
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from repro_assets.pins.data_history import data_versions
 from repro_assets.pins.data_version import decode
 from repro_assets.pins.identity import Identity
 from repro_assets.pins.output import Output, Part, output_digest
+from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.lake import Lake, new_attempt
 from repro_assets.resources.progress import PROGRESS
 from repro_assets.resources.raw_tables import RawTables
@@ -38,6 +39,10 @@ class Stages:
 
     def __init__(self) -> None:
         self._run = RunPins()
+
+    def attempt(self, body: Callable[..., Any], context: dg.AssetExecutionContext, config: StageConfig) -> Any:
+        """Run the body of an asset; what it raises shows no secret."""
+        return call_cleanly(body, context, config)
 
     def open(
         self,

@@ -73,7 +73,12 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         code={**asdict(code), "closure": stage.identity.code},
         environment={"declared": asdict(resources.conda_env.pin), "effective": asdict(resources.conda_env.check())},
         compute={
-            "declared": {"name": cluster.name, "sha256": cluster.sha256, "settings": cluster.settings()},
+            "declared": {
+                "name": cluster.name,
+                "sha256": cluster.sha256,
+                "settings": cluster.settings(),
+                **({"variables": dict(cluster.variables)} if cluster.variables else {}),
+            },
             "effective": resources.spark_cluster.receipt(),
         },
     )

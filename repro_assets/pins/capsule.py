@@ -23,6 +23,11 @@ _FORMAT = tarfile.GNU_FORMAT
 _ENCODING = "utf-8"
 _ESCAPES = "surrogateescape"
 
+MOST_FILES = 20_000
+# What every file system that Linux and macOS use can hold.
+_LONGEST_PATH = 4_000
+_LONGEST_NAME = 255
+
 # More hops than any kernel follows: such a link leads nowhere, so it doesn't lead outside.
 _MOST_HOPS = 64
 
@@ -104,30 +109,37 @@ def pack(entries: Iterable[Entry]) -> bytes:
     return buffer.getvalue()
 
 
-def entries_of(tar_bytes: bytes, *, where: object = None) -> tuple[Entry, ...]:
+def entries_of(tar_bytes: bytes, *, where: object = None, most_files: int = MOST_FILES) -> tuple[Entry, ...]:
     """Read a capsule's tar back; the inverse of `pack`.
 
     Args:
         tar_bytes: The uncompressed tar.
         where: Named in messages.
+        most_files: Number of members above which reading stops.
 
     Raises:
-        CapsuleRefused: A member is neither a file nor a link, its path is unsafe, or a link leads outside.
+        CapsuleRefused: A member is neither a file nor a link, its path is unsafe, a link leads outside, or there are
+            too many.
         DataDamaged: This is no tar, or it ends too early.
     """
+    found: list[Entry] = []
     try:
-        found = tuple(_members(tar_bytes))
-    except (tarfile.TarError, EOFError, ValueError) as error:
+        for entry in _members(tar_bytes):
+            found.append(entry)
+            if len(found) > most_files:
+                raise CapsuleRefused("a capsule holds too many files", where=where, expected=f"at most {most_files}")
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise DataDamaged("not a readable capsule", where=where, stored=str(error)) from error
     refuse_unsafe(found)
-    return found
+    return tuple(found)
 
 
 def refuse_unsafe(entries: Iterable[Entry]) -> None:
     """Check that nothing can be written outside of the folder that entries are unpacked into.
 
     Raises:
-        CapsuleRefused: An absolute path, `..`, a path twice, a path below a file or link, a link leading outside.
+        CapsuleRefused: An absolute path, `..`, a name longer than a file system takes, a path twice, a path below a file
+            or link, a link leading outside.
     """
     by_path: dict[str, Entry] = {}
     for entry in entries:
@@ -214,7 +226,9 @@ def _members(tar_bytes: bytes) -> Iterator[Entry]:
 
 
 def _is_plain(path: str) -> bool:
-    return "\0" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
+    parts = path.split("/")
+    fits = len(as_bytes(path)) <= _LONGEST_PATH and all(len(as_bytes(part)) <= _LONGEST_NAME for part in parts)
+    return fits and "\0" not in path and all(part not in ("", ".", "..") for part in parts)
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from repro_assets.errors import BadInput, ClusterMismatch
+from repro_assets.pins.cluster_rules import plain_text, read_settings, read_variables, refuse_secrets
 
 _OWN_SECTION = "repro"
 _OWN_FIELDS = {"master", "driver_memory", "jars"}
@@ -54,12 +55,13 @@ class ClusterFile:
         sha256: Of the file's bytes: the pin, and part of identities.
         text: The file as it stands, for the artifact.
         spark_version: Version that the running Spark must have.
-        spark_conf: Settings as declared.
+        spark_conf: Settings as declared; those that name a variable are not among them.
         spark_env_vars: Variables that must be set when the process starts.
         master: Spark master URL; of a standalone cluster with port 0, until `at` names the real one.
         driver_memory: Heap of the driver, e.g. `2g`; becomes the JVM's `-Xmx`. Empty on Databricks.
         jars: Jars beside Spark's own.
         num_workers: Workers beside the driver; 0 where the driver computes itself.
+        variables: Name of an environment variable per setting that is read from one (`{"env": "NAME"}`).
     """
 
     name: str
@@ -72,6 +74,7 @@ class ClusterFile:
     driver_memory: str
     jars: tuple[Jar, ...]
     num_workers: int = 0
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -79,9 +82,26 @@ class ClusterFile:
         return next(kind for kind, master in _KINDS.items() if master.fullmatch(self.master))
 
     def settings(self) -> dict[str, str]:
-        """All Spark settings that the file declares, the `repro` section included."""
+        """All Spark settings that the file declares, the `repro` section included; none that a variable holds."""
         own = {"spark.master": self.master, "spark.driver.memory": self.driver_memory}
         return {**self.spark_conf, **{name: value for name, value in own.items() if value}}
+
+    def resolved(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The settings that variables hold; asked for as late as can be, and never written down.
+
+        Raises:
+            ClusterMismatch: A variable is not set.
+        """
+        missing = sorted({name for name in self.variables.values() if not environ.get(name)})
+        if missing:
+            wanted = ", ".join(setting for setting, name in sorted(self.variables.items()) if name in missing)
+            raise ClusterMismatch(
+                f"cluster {self.name} reads {wanted} from the environment",
+                where=f"envs/clusters/{self.name}.json",
+                stored=f"{', '.join(missing)} not set",
+                fix="Set it where the command, or Dagster, is started",
+            )
+        return {setting: environ[name] for setting, name in self.variables.items()}
 
     def at(self, master: str) -> ClusterFile:
         """The same cluster where it can be reached now; its digest stays that of the file."""
@@ -108,8 +128,9 @@ def parse_cluster(name: str, text: str) -> ClusterFile:
     where = f"envs/clusters/{name}.json"
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput("a cluster file is not JSON", where=where, stored=str(error)) from error
+    refuse_secrets(text, where)
     own = _section(document, _OWN_SECTION, where)
     expected = _OWN_FIELDS_ON_DATABRICKS if own.get("master") == DATABRICKS else _OWN_FIELDS
     if set(own) != expected:
@@ -127,33 +148,43 @@ def parse_cluster(name: str, text: str) -> ClusterFile:
             stored=f"spark_conf {', '.join(twice)}",
             fix="Leave it to `master` and `driver_memory` of the `repro` section",
         )
+    spark_conf, variables = read_settings(_section(document, "spark_conf", where), where, text)
     return ClusterFile(
         name=name,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         text=text,
         spark_version=_text(document, "spark_version", where),
-        spark_conf=_texts(_section(document, "spark_conf", where), "spark_conf", where),
-        spark_env_vars=_texts(document.get("spark_env_vars", {}), "spark_env_vars", where),
+        spark_conf=spark_conf,
+        spark_env_vars=_variables(document, where, text),
         master=_master(own, where),
         driver_memory=_text(own, "driver_memory", where) if "driver_memory" in own else "",
         jars=_jars(own.get("jars", []), where),
         num_workers=_number(document.get("num_workers", 0), "num_workers", where),
+        variables=variables,
     )
 
 
-def require_effective(cluster: ClusterFile, effective: Mapping[str, Mapping[str, str | None]]) -> None:
+def require_effective(
+    cluster: ClusterFile,
+    effective: Mapping[str, Mapping[str, str | None]],
+    resolved: Mapping[str, str] | None = None,
+) -> None:
     """Compare what the file declares with what was read back, from every place it was read.
 
     Args:
         cluster: The declared side.
         effective: Place it was read (`SparkContext`, `session`, `hadoop`, `jvm`) → setting → value.
+        resolved: Settings that variables hold, as they were asked for; compared, and never named in a message.
 
     Raises:
         ClusterMismatch: All settings that differ, in one line.
     """
-    declared = cluster.settings()
+    hidden = resolved or {}
+    declared = {**cluster.settings(), **hidden}
     wrong = [
-        f"{setting} is {value!r} in {place}, declared {declared[setting]!r}"
+        f"{setting} is not what {cluster.variables[setting]} holds in {place}"
+        if setting in hidden
+        else f"{setting} is {value!r} in {place}, declared {declared[setting]!r}"
         for place, settings in sorted(effective.items())
         for setting, value in sorted(settings.items())
         if setting in declared and value != declared[setting]
@@ -209,16 +240,14 @@ def _number(value: Any, field: str, where: str) -> int:
 
 
 def _text(document: Mapping[str, Any], field: str, where: str) -> str:
-    value = document.get(field)
-    if not isinstance(value, str) or not value:
-        raise BadInput(f"a cluster file's `{field}` must be text", where=where, stored=repr(value))
-    return value
+    return plain_text(document.get(field), field, where)
 
 
-def _texts(values: Any, field: str, where: str) -> dict[str, str]:
+def _variables(document: Mapping[str, Any], where: str, text: str) -> dict[str, str]:
+    values = document.get("spark_env_vars", {})
     if not isinstance(values, dict):
-        raise BadInput(f"a cluster file's `{field}` must be an object", where=where, stored=type(values).__name__)
-    return {key: _text(values, key, f"{where} {field}") for key in values}
+        raise BadInput("a cluster file's `spark_env_vars` must be an object", where=where, stored=type(values).__name__)
+    return read_variables(values, where, text)
 
 
 def _jars(values: Any, where: str) -> tuple[Jar, ...]:

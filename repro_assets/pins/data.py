@@ -104,7 +104,7 @@ def parse_commit(version: int, content: bytes, where: str) -> Commit:
     try:
         # By bytes: text may hold U+2028 and U+0085 as they are, and `str.splitlines` would break a line there.
         actions = [json.loads(line.decode("utf-8")) for line in content.splitlines() if line.strip()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataDamaged("a commit file is not JSON lines", where=where, stored=str(error)) from error
     if not actions or not all(isinstance(action, dict) for action in actions):
         raise DataDamaged("a commit file is empty or holds no actions", where=where, stored=f"{len(content)} bytes")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.markers import Marker
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -139,8 +139,18 @@ def parse_lock(text: str) -> tuple[LockedPackage, ...]:
         Its entries in order; a name may occur several times under different markers.
 
     Raises:
-        BadInput: An entry isn't pinned to one version, carries no hash, or is anything else than a package.
+        BadInput: An entry isn't pinned to one version, carries no hash, or is anything else than a package; or the text
+            holds more than printable ASCII.
     """
+    for number, line in enumerate(text.split("\n"), start=1):
+        # Installers end a line at a line feed and nowhere else: what splits lines for one reader only could hide one.
+        if not (line.isascii() and line.replace("\t", " ").removesuffix("\r").isprintable()):
+            raise BadInput(
+                "a lock holds what can't be printed",
+                where=f"line {number}",
+                stored=ascii(line)[:80],
+                expected="ASCII text",
+            )
     return tuple(_locked(number, line) for number, line in _logical_lines(text))
 
 
@@ -162,7 +172,7 @@ def applicable(
     """
     found: dict[str, LockedPackage] = {}
     for package in packages:
-        if package.marker is not None and not Marker(package.marker).evaluate(dict(marker_environment or {})):
+        if package.marker is not None and not _applies(package, marker_environment or {}):
             continue
         other = found.setdefault(package.name, package)
         if other.version != package.version:
@@ -223,6 +233,15 @@ def compare(
 def extra(required: Mapping[str, LockedPackage], stored: Mapping[str, str]) -> dict[str, str]:
     """Versions of installed packages that the lock doesn't name: recorded, never refused."""
     return {name: version for name, version in sorted(stored.items()) if name not in required}
+
+
+def _applies(package: LockedPackage, values: Mapping[str, str]) -> bool:
+    try:
+        return Marker(str(package.marker)).evaluate(dict(values))
+    except (UndefinedEnvironmentName, UndefinedComparison) as error:
+        raise BadInput(
+            "a marker of a lock can't be evaluated", where=package.name, stored=package.marker, expected=str(error)
+        ) from error
 
 
 def _changed(file: ChangedFile, package: LockedPackage) -> Mismatch:

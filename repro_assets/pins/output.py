@@ -101,8 +101,11 @@ class Output:
                 Part(**{**part, "files": tuple(StoredFile(**file) for file in part["files"])})
                 for part in document.pop("parts")
             )
+            unsafe = [file.path for part in parts for file in part.files if not is_inside(file.path)]
+            if unsafe:
+                raise ValueError(f"{unsafe[0]!r} leads out of its folder")
             return cls(parts=parts, **document)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataDamaged(
                 "an output's marker can't be read",
                 where=where,
@@ -110,6 +113,13 @@ class Output:
                 expected=SCHEMA,
                 fix="Remove its folder",
             ) from error
+
+
+def is_inside(path: object) -> bool:
+    """Whether a relative path stays below its folder: plain printable names between single slashes, no `..`."""
+    if not isinstance(path, str) or not path.isprintable() or "\\" in path:
+        return False
+    return all(name not in ("", ".", "..") for name in path.split("/"))
 
 
 def output_digest(part_digests: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ What does not: finding a run and reading its manifests (`resources.run_records`)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,9 @@ from typing import Any
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.data import DataPin
 from repro_assets.pins.manifest import SCHEMA
+
+# One part of a path at most, whoever wrote the manifest.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,28 @@ def stage_record(asset: str, mlflow_run_id: str, document: Mapping[str, Any]) ->
         _ = [DataPin.from_document(pin) for pin in pins["data"].values()]
         _ = pins["code"]["capsule"], pins["environment"]["declared"]["lock_sha256"], document["tolerance"]
         _ = pins["environment"]["effective"]["mode"], pins["compute"]["declared"]["sha256"], document["parameters"]
+        names = _names(record)
     except (KeyError, TypeError, AttributeError) as error:
         raise DataDamaged("a manifest lacks what every manifest has", where=where, stored=str(error)) from error
+    wrong = [name for name in names if not isinstance(name, str) or not _NAME.fullmatch(name)]
+    if wrong:
+        raise DataDamaged(
+            "a manifest holds a name that can't be one",
+            where=where,
+            stored=repr(wrong[0])[:80],
+            expected="letters, digits, blanks, `-`, `_` and `.`",
+        )
     return record
+
+
+def _names(record: StageRecord) -> list[Any]:
+    """Everything in a manifest that becomes a part of a path, of a query or of a command."""
+    document, pins = record.manifest, record.manifest["pins"]
+    return [
+        *(record.asset, record.mlflow_run_id, document["data_version"]),
+        *(document["identity"]["digest"], document["output"]["digest"]),
+        *record.parts,
+        *(name for asset, entry in document["inputs"].items() for name in (asset, *entry.values())),
+        *(name for table, pin in pins["data"].items() for name in (table, pin["table"], pin["table_id"])),
+        *(pins["code"]["capsule"], pins["environment"]["declared"]["name"], pins["compute"]["declared"]["name"]),
+    ]

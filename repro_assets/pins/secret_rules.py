@@ -1,8 +1,10 @@
 """What looks like a secret: the few rules that stop a capture before anything is stored.
 
-Here belong patterns that are unmistakable: key blocks and tokens with a prefix of their own.
+Here belong patterns that are unmistakable: key blocks, tokens with a prefix of their own, passwords in addresses.
 What does not: guesses by entropy or by variable names; a rule that cries wolf gets switched off.
 A capsule is kept for years and read by others, so a secret in it is a leak that deleting the file doesn't undo.
+
+A line that holds the words of `ALLOWED` is left alone: that is how a file says that what stands there opens nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +12,12 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+
+# Written in a comment on the line itself, where a reader sees it.
+ALLOWED = b"repro: no secret"
+
+# What people write where a password would stand.
+_PLACEHOLDERS = r"(?i:pass|passwd|password|pw|pwd|pass?word|secret|token|user|me|your[a-z_-]*|my[a-z_-]*|example|changeme|x+|\.+|\*+)"
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,13 @@ RULES: tuple[SecretRule, ...] = (
     _rule("a package index token", ("pypi-",), r"\bpypi-AgE[A-Za-z0-9_-]{50}"),
     _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20}"),
     _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24}"),
+    _rule("a signed web token", ("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
+    # A variable's reference (`$NAME`, `{name}`, `<name>`, `%s`) is none.
+    _rule(
+        "a password in an address",
+        ("://",),
+        rf"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>{{}}$`\\]*:(?!{_PLACEHOLDERS}@)[^\s/@\"'<>{{}}$`%\\]{{3,}}@[A-Za-z0-9\[]",
+    ),
 )
 
 
@@ -81,16 +96,22 @@ def find_secret(content: bytes) -> SecretFound | None:
         content: The file's bytes, text or not.
 
     Returns:
-        The first rule that matches (in the order of `RULES`) and the line, counted from 1; None if there is none.
+        The first rule that matches (in the order of `RULES`) outside of lines that are `ALLOWED`, and the line, counted
+        from 1; None if there is none.
     """
     text = _as_ascii_compatible(content)
     for rule in RULES:
         if not any(hint in text for hint in rule.hints):
             continue
-        match = rule.pattern.search(text)
-        if match:
-            return SecretFound(rule.name, text.count(b"\n", 0, match.start()) + 1)
+        for match in rule.pattern.finditer(text):
+            if not _is_allowed(text, match):
+                return SecretFound(rule.name, text.count(b"\n", 0, match.start()) + 1)
     return None
+
+
+def _is_allowed(text: bytes, match: re.Match[bytes]) -> bool:
+    end = text.find(b"\n", match.end())
+    return ALLOWED in text[text.rfind(b"\n", 0, match.start()) + 1 : end if end >= 0 else len(text)]
 
 
 def _as_ascii_compatible(content: bytes) -> bytes:

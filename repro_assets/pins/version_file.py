@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from repro_assets.errors import BadInput, EditedUnderOldName
+from repro_assets.pins.secret_rules import find_secret
 
 DIGESTS = "digests.lock"
 FOLDERS = ("clusters", "conda")
@@ -32,7 +33,7 @@ def verified_bytes(path: Path) -> bytes:
         path: For example `envs/conda/ml-v1.lock`.
 
     Raises:
-        BadInput: The file can't be read, or isn't listed.
+        BadInput: The file can't be read, isn't listed, or holds what looks like a secret.
         EditedUnderOldName: It isn't what is listed.
     """
     try:
@@ -51,6 +52,7 @@ def verified_bytes(path: Path) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise _edited(path, found, expected)
+    _refuse_secret(path, content)
     return content
 
 
@@ -97,7 +99,8 @@ def register(envs: Path) -> list[str]:
         Paths relative to `envs` of the files that were added.
 
     Raises:
-        BadInput: A listed file is gone: results that name it could never be run again.
+        BadInput: A listed file is gone: results that name it could never be run again. A new one holds a secret: once
+            listed, it would be logged with every run.
         EditedUnderOldName: A listed file isn't what is listed.
     """
     known = read_digests(envs)
@@ -106,12 +109,25 @@ def register(envs: Path) -> list[str]:
             raise BadInput("a versioned file is gone", where=envs / relative, fix="Restore it: results refer to it")
         verify_file(envs / relative)
     new = [relative for relative in _versioned(envs) if relative not in known]
+    for relative in new:
+        _refuse_secret(envs / relative, (envs / relative).read_bytes())
     if new:
         with open(envs / DIGESTS, "a", encoding="utf-8") as sink:
             sink.writelines(
                 f"{hashlib.sha256((envs / relative).read_bytes()).hexdigest()}  {relative}\n" for relative in new
             )
     return new
+
+
+def _refuse_secret(path: Path, content: bytes) -> None:
+    found = find_secret(content)
+    if found:
+        raise BadInput(
+            "a versioned file holds what looks like a secret",
+            where=f"{path}:{found.line}",
+            stored=found.rule,
+            fix="Take it out, and revoke it if it was ever shared; a package index has its own place for credentials",
+        )
 
 
 def _versioned(envs: Path) -> list[str]:

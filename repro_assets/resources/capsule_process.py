@@ -18,7 +18,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
@@ -26,8 +26,10 @@ from typing import IO, Any
 import psutil
 
 from repro_assets.errors import DataDamaged, Outside
+from repro_assets.one_line import printable
 from repro_assets.pins.contract import Request, Result
 from repro_assets.pins.version_file import DIGESTS
+from repro_assets.resources.known_secrets import clean
 from repro_assets.resources.process_owner import current_owner, is_alive, owner_of
 from repro_assets.settings import THREAD_VARIABLES, Settings
 
@@ -155,9 +157,11 @@ def run_capsule(
         )
     try:
         document = json.loads(target.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataDamaged("a capsule's answer can't be read", where=target, stored=str(error)) from error
-    return Result.from_document(document, str(target))
+    result = Result.from_document(document, str(target))
+    failure = result.failure
+    return result if failure is None else replace(result, failure=replace(failure, message=clean(failure.message)))
 
 
 def _prepare(place: Workspace, settings: Settings) -> None:
@@ -222,7 +226,8 @@ def _execute(
 def _drain(stderr: IO[str] | None, lines: SimpleQueue[str]) -> None:
     with stderr or nullcontext(()) as source:
         for line in source:
-            lines.put(line.rstrip())
+            # Old code cleans nothing that it says, and whoever waits is shown some of it.
+            lines.put(printable(clean(line.rstrip())))
 
 
 def _hear(lines: SimpleQueue[str], last: deque[str], progress: Callable[[str], None]) -> None:

@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from repro_assets.errors import BadInput, Blocked, CapsuleRefused, DataDamaged, Outside
-from repro_assets.pins.capsule import Entry, as_bytes, entries_of
+from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
+from repro_assets.pins.capsule import MOST_FILES, Entry, as_bytes, entries_of
 
-MOST_FILES = 20_000
 MOST_BYTES = 512 * 1024 * 1024
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -168,11 +167,7 @@ def unpack(
         DataDamaged: It isn't what was recorded.
         Outside: `target` can't be written.
     """
-    entries = entries_of(load(capsule, sha256, most_bytes=most_bytes), where=capsule)
-    if len(entries) > most_files:
-        raise CapsuleRefused(
-            "a capsule holds too many files", where=capsule, stored=len(entries), expected=f"at most {most_files}"
-        )
+    entries = entries_of(load(capsule, sha256, most_bytes=most_bytes), where=capsule, most_files=most_files)
     if os.path.lexists(target) and not (target.is_dir() and not target.is_symlink() and not any(target.iterdir())):
         raise BadInput("a capsule is unpacked into a new folder only", where=target, expected="no such folder yet")
     try:

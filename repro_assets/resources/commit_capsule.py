@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repro_assets.errors import BadInput, CapsuleRefused
-from repro_assets.pins.capsule import Entry, pack
+from repro_assets.pins.capsule import MOST_FILES, Entry, pack
 from repro_assets.resources import git_tree
-from repro_assets.resources.capsule_store import MOST_FILES, keep
+from repro_assets.resources.capsule_store import keep
 from repro_assets.resources.source_tree import LIMIT_BYTES, refuse_secrets
 
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~^-]{0,199}")

@@ -294,7 +294,7 @@ def _interpreters(text: str, path: object) -> dict[str, str]:
 
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise BadInput("an environment file is not YAML", where=path, stored=error) from error
     dependencies: list[Any] = document.get("dependencies", []) if isinstance(document, dict) else []
     found = {}

@@ -22,7 +22,7 @@ _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 def effective_settings(cluster: ClusterFile, session: SparkSession) -> dict[str, dict[str, str | None]]:
     """Read every declared setting back from where it takes effect."""
     context = session.sparkContext
-    declared = cluster.settings()
+    declared = {**cluster.settings(), **cluster.variables}
     configuration = dict(context.getConf().getAll())
     hadoop = context._jsc.hadoopConfiguration()
     runtime = context._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean()  # type: ignore[union-attr] # the context is open, so its JVM side is there

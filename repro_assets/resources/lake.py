@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import DataDamaged
-from repro_assets.pins.output import Output, Part, StoredFile
+from repro_assets.errors import BadInput, DataDamaged
+from repro_assets.pins.output import Output, Part, StoredFile, is_inside
 from repro_assets.resources import storage
 
 if TYPE_CHECKING:
@@ -40,7 +40,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
         return self.uri or settings_module.load().lake
 
     def folder(self, asset: str, data_version: str, identity: str) -> str:
-        """URI of one output's folder."""
+        """URI of one output's folder.
+
+        Raises:
+            BadInput: One of the names would lead elsewhere.
+        """
+        wrong = [name for name in (asset, data_version, identity) if not is_inside(name)]
+        if wrong:
+            raise BadInput("not the name of an output", stored=repr(wrong[0])[:80], expected="a name without `..`")
         return storage.join(self.root, asset, data_version, identity)
 
     def find(self, asset: str, data_version: str, identity: str) -> Output | None:

@@ -40,7 +40,7 @@ def parse_owner(text: str | None) -> dict[str, Any] | None:
     """Read an owner back from its JSON tag; None for a missing or foreign value, since others may write tags too."""
     try:
         owner = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return owner if isinstance(owner, dict) else None
 

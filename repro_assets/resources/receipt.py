@@ -7,21 +7,18 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro_assets.pins.redaction import redact_settings
 from repro_assets.resources.cluster_members import members
 from repro_assets.resources.effective_settings import other_than_default
+from repro_assets.resources.known_secrets import clean, known_values
 from repro_assets.settings import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-_SECRET_SETTING = re.compile(
-    r"secret|passw|passphrase|token|credential|[._-]key\b|[._-]key[._-]|[a-z]key\b|sas\b|sas[._]", re.IGNORECASE
-)
-REDACTED = "(redacted)"
 
 
 def compute_receipt(session: SparkSession | None, declared: Collection[str] = ()) -> dict[str, Any]:
@@ -80,7 +77,7 @@ def spark(session: SparkSession, declared: Collection[str] = ()) -> dict[str, An
         "version": context.version,
         "scala": context._jvm.scala.util.Properties.versionNumberString(),  # type: ignore[union-attr] # as above
         "java": java.System.getProperty("java.version"),
-        "master": context.master,
+        "master": clean(str(context.master)),
         "default_parallelism": context.defaultParallelism,
         "executors": len(found),
         "cores": sum(member.cores for member in found),
@@ -89,7 +86,7 @@ def spark(session: SparkSession, declared: Collection[str] = ()) -> dict[str, An
         ],
         "driver_max_memory": java.Runtime.getRuntime().maxMemory(),
         "jars": jar_digests(context.getConf().get("spark.jars", "") or ""),
-        "settings": redact(other_than_default(session, declared)),
+        "settings": redact_settings(other_than_default(session, declared), known_values()),
     }
 
 
@@ -101,11 +98,6 @@ def jar_digests(jars: str) -> dict[str, str]:
     """
     paths = [Path(jar.removeprefix("file://")) for jar in jars.split(",") if jar]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
-
-
-def redact(settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings with the values of secrets replaced, by the setting's name."""
-    return {name: REDACTED if _SECRET_SETTING.search(name) else value for name, value in sorted(settings.items())}
 
 
 def _field(text: str, name: str) -> str | None:

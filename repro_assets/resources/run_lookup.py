@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from repro_assets.errors import BadInput
+from repro_assets.pins.run_name import DAGSTER_ID, DATA_VERSION, MLFLOW_ID, no_such_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
-_DAGSTER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DATA_VERSION = re.compile(r"[a-z0-9_-]{1,200}")
 # Tag of an MLflow run that reproduces another one: never meant by a data version or a Dagster run.
 REPRODUCES_TAG = "repro.reproduces"
 
@@ -29,21 +26,16 @@ def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.Da
     Raises:
         BadInput: There is none.
     """
-    if _MLFLOW_ID.fullmatch(run):
+    if MLFLOW_ID.fullmatch(run):
         found = _by_id(client, run)
-    elif _DAGSTER_ID.fullmatch(run):
+    elif DAGSTER_ID.fullmatch(run):
         found = _of_dagster_run(client, experiment, run) or _computed_by(client, run, instance)
-    elif _DATA_VERSION.fullmatch(run):
+    elif DATA_VERSION.fullmatch(run):
         found = _newest(client, experiment, "repro.data_version", run, status="FINISHED")
     else:
         found = None
     if found is None:
-        raise BadInput(
-            "no such run",
-            stored=repr(run)[:80],
-            expected="an MLflow run id, a Dagster run id, or a data version that was run",
-            fix="`repro versions` lists the runs",
-        )
+        raise no_such_run(run)
     return found
 
 

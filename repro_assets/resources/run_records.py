@@ -168,7 +168,7 @@ def _checked(client: MlflowClient, run_id: str, recorded: list[str]) -> dict[str
     try:
         document: dict[str, Any] = json.loads(content)
         found = manifest_digest(document)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DataDamaged(
             "a manifest can't be read", where=f"MLflow run {run_id}", stored=str(error), fix=_FIX
         ) from error

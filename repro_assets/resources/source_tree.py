@@ -20,12 +20,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from repro_assets.errors import CapsuleRefused
-from repro_assets.pins.capsule import CodePin, Entry, as_bytes, pack, shown
+from repro_assets.pins.capsule import MOST_FILES, CodePin, Entry, as_bytes, pack, shown
 from repro_assets.pins.secret_rules import find_secret
 from repro_assets.resources import git_tree
 from repro_assets.resources.capsule_proof import prove
 from repro_assets.resources.capsule_store import (
-    MOST_FILES,
     UNPACKED_LIST,
     capsule_path,
     keep,

@@ -8,10 +8,11 @@ again for every receipt, since a step can change a setting and a worker can die.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.effective_settings import effective_settings
 from repro_assets.resources.jars import jar_paths
+from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.receipt import compute_receipt
 from repro_assets.resources.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings
@@ -41,6 +43,7 @@ from repro_assets.settings import DEFAULT_CLUSTER, Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_REDACTION = "spark.redaction.regex"
 _CONF_DIR = Path(__file__).parent / "spark_conf"
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _SUBMIT_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
@@ -68,7 +71,10 @@ def load_cluster(name: str, settings: Settings) -> ClusterFile:
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise BadInput("no such cluster file", where=path, expected=f"one of: {known}")
-    return parse_cluster(name, verified_bytes(path).decode())
+    cluster = parse_cluster(name, verified_bytes(path).decode())
+    for variable in cluster.variables.values():
+        note_variable(variable)
+    return cluster
 
 
 def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Settings | None = None) -> SparkSession:
@@ -92,6 +98,7 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
         return _Process.session
     require_runnable(wanted)
     require_variables(wanted, os.environ)
+    wanted.resolved(os.environ)  # what is not set is said before anything starts
     if wanted.kind == STANDALONE:
         wanted, session = _join(wanted, here)
     else:
@@ -147,7 +154,7 @@ def receipt() -> dict[str, Any]:
 
 
 def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
-    require_effective(cluster, effective_settings(cluster, session))
+    require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
     if cluster.kind == STANDALONE:
         wait_for_members(session, cluster)
         require_members(cluster, members(session))
@@ -234,8 +241,26 @@ def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     wanted = {**cluster.settings(), **_placement(cluster, settings)}
     with _stdout_kept():
+        if cluster.variables:
+            wanted |= _hiding(cluster)
+            _start_jvm(wanted)
+            wanted |= cluster.resolved(os.environ)
         session: SparkSession = spark_session_from_config(wanted)  # type: ignore[no-untyped-call] # left untyped there
     return session
+
+
+def _start_jvm(settings: Mapping[str, str]) -> None:
+    """Start the JVM before it is told what variables hold: pyspark puts every setting on its command line."""
+    from pyspark import SparkConf, SparkContext
+
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    SparkContext._ensure_initialized(conf=conf)
+
+
+def _hiding(cluster: ClusterFile) -> dict[str, str]:
+    """Let Spark leave these settings out of its own logs and pages, whatever they are called."""
+    names = "|".join(re.escape(name) for name in sorted(cluster.variables))
+    return {} if _REDACTION in cluster.spark_conf else {_REDACTION: f"(?i)secret|password|token|access[.]?key|{names}"}
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What may be written to an MLflow run, checked before it is: parameters, metrics, tags, documents and datasets.
 
 MLflow cuts parameters at 6,000 characters and tags at 8,000 without a word; here such a value is refused, since a cut
-record proves nothing. Long texts are documents. Importing this module imports no mlflow.
+record proves nothing. Long texts are documents. Secrets are taken out of values; a document that holds one is refused,
+since its digest was taken. Importing this module imports no mlflow.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput
+from repro_assets.pins.redaction import REDACTED, is_credential, redact_known
+from repro_assets.pins.secret_rules import find_secret
+from repro_assets.resources.known_secrets import clean, known_values
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -81,7 +85,7 @@ def as_dataset_input(record: DatasetRecord) -> DatasetInput:
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = json.dumps(dict(record.source), sort_keys=True)
+    source = clean(json.dumps(dict(record.source), sort_keys=True))
     if len(record.fingerprint) < _FINGERPRINT_DIGITS:
         raise BadInput("not a fingerprint", where=record.name, stored=record.fingerprint, expected="64 digits")
     tags = {"mlflow.data.context": record.context, "repro.fingerprint": record.fingerprint}
@@ -101,28 +105,28 @@ def as_dataset_input(record: DatasetRecord) -> DatasetInput:
 
 
 def checked_params(params: Mapping[str, Any]) -> list[Param]:
-    """Parameters as MLflow's entities, values as text.
+    """Parameters as MLflow's entities, values as text without secrets.
 
     Raises:
         BadInput: A value is longer than MLflow keeps.
     """
     from mlflow.entities import Param
 
-    texts = {key: str(value) for key, value in params.items()}
+    texts = {key: _cleaned(key, value) for key, value in params.items()}
     for key, value in texts.items():
         _refuse_long(f"parameter {key}", value, PARAM_CHARACTERS)
     return [Param(key, value) for key, value in texts.items()]
 
 
 def checked_tags(tags: Mapping[str, Any]) -> list[RunTag]:
-    """Tags as MLflow's entities, values as text.
+    """Tags as MLflow's entities, values as text without secrets.
 
     Raises:
         BadInput: A value is longer than MLflow keeps.
     """
     from mlflow.entities import RunTag
 
-    texts = {key: str(value) for key, value in tags.items()}
+    texts = {key: _cleaned(key, value) for key, value in tags.items()}
     for key, value in texts.items():
         _refuse_long(f"tag {key}", value, TAG_CHARACTERS)
     return [RunTag(key, value) for key, value in texts.items()]
@@ -152,10 +156,11 @@ def log_documents(client: MlflowClient, run_id: str, documents: Mapping[str, str
         documents: File name (folders with `/`) → content; text is written as UTF-8.
 
     Raises:
-        BadInput: A name leaves the artifact folder.
+        BadInput: A name leaves the artifact folder, or a document holds what looks like a secret.
     """
-    for name in documents:
+    for name, content in documents.items():
         _refuse_escaping(name)
+        _refuse_secret(name, content.encode() if isinstance(content, str) else content)
     if not documents:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +189,22 @@ def _refuse_long(what: str, value: str, limit: int) -> None:
             stored=f"{len(value)} characters",
             expected=f"at most {limit}",
             fix="Write it as a document",
+        )
+
+
+def _cleaned(name: str, value: object) -> str:
+    return REDACTED if is_credential(name, str(value)) else clean(str(value))
+
+
+def _refuse_secret(name: str, content: bytes) -> None:
+    found = find_secret(content)
+    text = content.decode("utf-8", "replace")
+    if found or redact_known(text, known_values()) != text:
+        raise BadInput(
+            "a document for MLflow holds what looks like a secret",
+            where=f"{name}:{found.line}" if found else name,
+            stored=found.rule if found else "the value of a secret variable of this process",
+            fix="Take it out of what the document is made of",
         )
 
 

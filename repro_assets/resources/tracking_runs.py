@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from repro_assets.settings import Settings
+
+
+_RUN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass
@@ -281,7 +285,8 @@ class RunLifecycle:
             return None
         tags = self._run.tags
         attempts = (tags.get("dagster/parent_run_id"), tags.get("dagster/root_run_id"))
-        for earlier in dict.fromkeys(attempt for attempt in attempts if attempt):
+        # Whoever launches a run may give it any tag: what is no id must not get into a query.
+        for earlier in dict.fromkeys(attempt for attempt in attempts if attempt and _RUN_ID.fullmatch(attempt)):
             runs = self.tracking_client.search_runs(
                 [self.experiment_id],
                 filter_string=f"tags.dagster_run_id = '{earlier}'",

@@ -31,7 +31,7 @@ class Range:
             raise BadInput(
                 "a parameter that can't be used",
                 where=name,
-                stored=repr(value),
+                stored=repr(value)[:80],
                 expected=f"{'an integer' if kind is int else 'a number'} from {self.low} to {self.high}",
             )
         return number
@@ -94,7 +94,7 @@ class ModelParams:
             raise BadInput(
                 "no such model parameter",
                 where=self.family,
-                stored=", ".join(unknown),
+                stored=", ".join(unknown)[:80],
                 expected=", ".join((*_SHARED, *ranges)),
             )
         read = {
@@ -157,5 +157,5 @@ def _number(value: object, kind: type) -> Number | None:
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise BadInput(
-            "a model parameter that can't be used", where=name, stored=repr(value), expected=" or ".join(allowed)
+            "a model parameter that can't be used", where=name, stored=repr(value)[:80], expected=" or ".join(allowed)
         )

@@ -7,6 +7,7 @@ whoever else joins or leaves the table.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Literal
 
 from repro_assets.errors import BadInput
@@ -20,18 +21,21 @@ KEY = EXPERIMENT.split_key
 TARGET = EXPERIMENT.target
 _HASH_DIGITS = 8  # 32 bits: fine enough for any fraction, and exact in every integer type
 _HASHES = 16**_HASH_DIGITS
-_LONGEST_SALT = 200
+_SALT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/=+:-]{0,199}")
 
 
 def check_split(salt: str, test_fraction: float) -> None:
     """Refuse what people can't be divided by; `side` and `split` ask here too.
 
     Raises:
-        BadInput: A salt other than 1 to 200 printable characters, or a fraction outside (0, 1).
+        BadInput: A salt that is no plain word of at most 200 characters, or a fraction outside (0, 1).
     """
-    if not (0 < len(salt) <= _LONGEST_SALT and salt.isprintable()):
+    if not _SALT.fullmatch(salt) or ".." in salt:
         raise BadInput(
-            "not a salt", where="salt", stored=repr(salt)[:80], expected=f"1 to {_LONGEST_SALT} printable characters"
+            "not a salt",
+            where="salt",
+            stored=repr(salt)[:80],
+            expected="1 to 200 of A-Z a-z 0-9 . _ / = + : -, the first a letter or digit, and no `..`",
         )
     if not 0 < test_fraction < 1:
         raise BadInput(

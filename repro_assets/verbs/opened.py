@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from repro_assets import settings as settings_module
+from repro_assets.one_line import printable
 from repro_assets.resources.dagster_home import open_instance
+from repro_assets.resources.known_secrets import clean
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """One line for people."""
-    sys.stderr.write(f"{line}\n")
+    """One line for people, without a secret in it and without what steers a terminal."""
+    sys.stderr.write(f"{printable(clean(line))}\n")
 
 
 def in_environment(name: str, record: bool) -> None:

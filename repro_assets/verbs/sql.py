@@ -30,6 +30,9 @@ _OPAQUE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _SHOWN = 300
+# Functions that call any Java method.
+_REFLECTING = {"REFLECT", "JAVA_METHOD", "TRY_REFLECT"}
+_MOST_ROWS = 2**31 - 2  # Spark counts them in 32 bits, and one more is asked for
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,10 @@ def plan(query: str, limit: int) -> Query:
         raise BadInput("not a query that only reads", stored=repr(text)[:80], expected="SELECT, WITH, SHOW or DESCRIBE")
     if ";" in plain:
         raise BadInput("several statements", stored=repr(text)[:80], expected="one query")
-    if limit < 0:
-        raise BadInput("not a limit", stored=limit, expected="a number of rows, 0 for all")
+    if called := _REFLECTING & {word.upper() for word in words}:
+        raise BadInput("a query can't call Java", stored=", ".join(sorted(called)).lower(), expected="SQL functions")
+    if not 0 <= limit <= _MOST_ROWS:
+        raise BadInput("not a limit", stored=limit, expected=f"a number of rows up to {_MOST_ROWS}, 0 for all")
     return Query(text, frozenset(re.findall(r"[a-z_][a-z0-9_]*", names.lower())), limit or None)
 
 

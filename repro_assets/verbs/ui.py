@@ -39,9 +39,22 @@ def commands(settings: Settings, dagster_port: int, mlflow_port: int) -> dict[st
         "daemon": [str(bin_folder / "dagster-daemon"), "run", *workspace],
         "MLflow": [
             *(str(bin_folder / "mlflow"), "server", "--host", _LOOPBACK, "--port", str(mlflow_port)),
-            *("--workers", "1", "--backend-store-uri", settings.mlflow_tracking_uri),
-            *("--default-artifact-root", settings.mlflow_artifacts.as_uri()),
+            *("--workers", "1", "--default-artifact-root", settings.mlflow_artifacts.as_uri()),
         ],
+    }
+
+
+def variables(settings: Settings, mlflow_port: int) -> dict[str, str]:
+    """The environment of all three.
+
+    The store's address is in it and not on a command line, which every user of the machine can read: it may hold a
+    password.
+    """
+    return {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri,
+        "REPRO_MLFLOW_PAGE": f"http://{_LOOPBACK}:{mlflow_port}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # six worker processes for features that nothing here uses
     }
 
 
@@ -62,12 +75,7 @@ def serve(settings: Settings, dagster_port: int, mlflow_port: int) -> None:
         sys.stderr.write(f"{line}\n")
     instance.dispose()
     initialise(settings, EXPERIMENT.name)
-    environment = {
-        **os.environ,
-        "REPRO_MLFLOW_PAGE": f"http://{_LOOPBACK}:{mlflow_port}",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # six worker processes for features that nothing here uses
-    }
-    processes = _start(settings, commands(settings, dagster_port, mlflow_port), environment)
+    processes = _start(settings, commands(settings, dagster_port, mlflow_port), variables(settings, mlflow_port))
     restored = signal.signal(signal.SIGTERM, _interrupt)
     try:
         for name, port in ports.items():

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
 from repro_assets.resources import storage
 from repro_assets.settings import kernel_variables, load
 
@@ -126,3 +127,40 @@ def test_the_module_lists_every_variable_it_reads() -> None:
 
     assert read
     assert all(f"| `{name}` |" in (settings_module.__doc__ or "") for name in read), sorted(read)
+
+
+LOCATIONS = ["REPRO_PROJECT", "REPRO_VAR", "REPRO_LAKE", "REPRO_RAW", "REPRO_CAPSULES", "REPRO_ENVS", "DAGSTER_HOME"]
+LOCATIONS += ["MLFLOW_TRACKING_URI", "REPRO_MLFLOW_PAGE"]
+
+
+@pytest.mark.parametrize("variable", LOCATIONS)
+@pytest.mark.parametrize(
+    "value",
+    ["/a\nREPRO_LAKE=/b", "/a\x1b[31m", "/a\u202eb", "/a\x00b", "/" + "x" * 300, "/x" * 2_000, "/a\udcff"],
+    ids=["a line break", "an escape", "a turned direction", "NUL", "a long name", "a long path", "no text"],
+)
+def test_a_location_that_would_break_a_file_or_a_terminal_is_refused(variable, value) -> None:
+    with pytest.raises(BadInput, match=rf"not a location \[{variable}\]") as refused:
+        load({variable: value})
+
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("variable", [name for name in LOCATIONS if name != "MLFLOW_TRACKING_URI"])
+@pytest.mark.parametrize("user", ["key:hunter2-planted", "hunter2-planted"])
+def test_a_location_with_a_password_is_refused_without_it(variable, user) -> None:
+    with pytest.raises(BadInput, match=rf"a user or a password.*\[{variable}\].*s3://\*\*\*@bucket/lake") as refused:
+        load({variable: f"s3://{user}@bucket/lake"})
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["/größe/日本語/🙂", "/with spaces/and 'quotes'", "/with@sign/x", "../relative"])
+def test_a_folder_that_people_have_is_taken(value) -> None:
+    assert load({"REPRO_VAR": value}).var == Path(value).absolute()
+
+
+def test_a_tracking_server_may_need_a_password() -> None:
+    address = "http://me:secret@mlflow:5000"
+
+    assert load({"MLFLOW_TRACKING_URI": address}).mlflow_tracking_uri == address

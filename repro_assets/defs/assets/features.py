@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal, shielded
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.features import build_features
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     op_tags={"repro/module": __name__},
     description=f"One row per person of one data version, as the model takes it. {EXPERIMENT.caveat}",
 )
+@shielded
 def features(context: dg.AssetExecutionContext, config: StageConfig) -> dg.MaterializeResult:
     """Build them from all parts of the snapshot."""
     stage: Stage = context.resources.stages.open(context, config, upstream=["train_test_snapshot"])

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, recomputes_equal, shielded
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.feature_columns import FEATURE_SCHEMA
 from repro_assets.steps.model_fit import fit
@@ -57,6 +57,7 @@ class ModelConfig(StageConfig):
         f"Calibrated estimators fitted on the train half of one data version: {_ESTIMATORS}. {EXPERIMENT.caveat}"
     ),
 )
+@shielded
 def model(context: dg.AssetExecutionContext, config: ModelConfig) -> dg.MaterializeResult:
     """Fit on rows in total order, in one thread."""
     params = config.params()

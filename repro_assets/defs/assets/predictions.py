@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal, shielded
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.evaluation import answer, evaluate
 from repro_assets.steps.model_inference import THRESHOLD, predict
@@ -57,6 +57,7 @@ class PredictionsConfig(StageConfig):
         f"{EXPERIMENT.caveat}"
     ),
 )
+@shielded
 def predictions(context: dg.AssetExecutionContext, config: PredictionsConfig) -> dg.MaterializeResult:
     """Predict with the model of the same data version, never the newest one; with the champion only where asked to."""
     params = config.params()

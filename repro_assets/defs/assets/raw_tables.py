@@ -9,7 +9,7 @@ import dagster as dg
 
 from repro_assets.declaration import RawTable
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal, shielded
 from repro_assets.experiment import EXPERIMENT
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def raw_table_asset(table: RawTable) -> dg.AssetsDefinition:
         op_tags={"repro/module": __name__},
         description=f"{table.description}. One partition is the Delta table at one version: its pin, verified.",
     )
+    @shielded
     def raw_table(context: dg.AssetExecutionContext, config: StageConfig) -> dg.MaterializeResult:
         stage: Stage = context.resources.stages.open(context, config, on_compute=False)
         stage.pin_rows(table.name)

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from repro_assets.defs.partitions import DATA_VERSIONS
-from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal
+from repro_assets.defs.stage_config import STAGE_RESOURCES, StageConfig, check, recomputes_equal, shielded
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.snapshot import snapshot
 from repro_assets.steps.split import check_split
@@ -48,6 +48,7 @@ class SnapshotConfig(StageConfig):
         f"Written once, never rewritten. {EXPERIMENT.caveat}"
     ),
 )
+@shielded
 def train_test_snapshot(context: dg.AssetExecutionContext, config: SnapshotConfig) -> dg.MaterializeResult:
     """Split by the hash of the key, so that a person keeps their side in every data version."""
     stage: Stage = context.resources.stages.open(

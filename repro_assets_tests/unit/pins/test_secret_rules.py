@@ -45,6 +45,10 @@ SECRETS = {
     "Kaggle": '{"username": "me", "key"' + ': "0123456789abcdef0123456789abcdef"}',
     "package index": "pypi-" + "AgEI" + "cHlwaS5vcmc" * 5,
     "Slack": "xoxb-" + "1234567890-" * 2,
+    "signed web token": "eyJ" + "hbGciOiJIUzI1NiJ9" + ".eyJ" + "zdWIiOiIxMjM0NTY3ODkwIn0" + "." + "aB3_" * 10,
+    "address of a database": "postgresql://me:" + "hunter2@db.example.org/mlflow",
+    "address without a user": "redis://:" + "hunter2@[::1]:6379/0",
+    "address of a repository": "https://oauth2:" + "a1b2c3d4@git.example.org/p.git",
 }
 
 
@@ -99,6 +103,41 @@ def test_a_secret_between_other_bytes_is_found():
 )
 def test_text_that_is_no_secret_passes(text):
     assert find_secret(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:password@example.org",
+        "https://me:secret@127.0.0.1:5000",
+        "http://user:$PASSWORD@host",
+        "postgresql://{user}:{password}@{host}/db",
+        "https://<user>:<password>@host",
+        "https://user@example.org/a:b@c",
+        "http://127.0.0.1:5000/a@b",
+        "s3://bucket/key:with@signs",
+        "mailto:someone@example.org",
+        "git@example.org:team/project.git",
+    ],
+)
+def test_an_address_without_a_password_of_anybody_passes(address):
+    assert find_secret(address.encode()) is None
+
+
+def test_a_line_that_says_so_is_left_alone_and_no_other():
+    secret = SECRETS["GitHub"]
+    content = f"key = '{secret}'  # repro: no secret\nother = '{secret}'\n".encode()
+
+    assert find_secret(content.splitlines()[0]) is None
+    assert find_secret(content).line == 2
+
+
+@pytest.mark.parametrize("folder", ["docs", "envs", "scripts", "benchmarks"])
+def test_no_other_file_of_this_project_looks_like_a_secret(folder):
+    files = [path for path in (PROJECT / folder).rglob("*") if path.is_file()]
+
+    assert files
+    assert [path.name for path in files if find_secret(path.read_bytes())] == []
 
 
 def test_no_source_of_this_project_looks_like_a_secret():

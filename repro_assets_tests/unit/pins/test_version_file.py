@@ -135,3 +135,28 @@ def test_every_committed_file_is_what_was_registered():
     for relative in read_digests(PROJECT / "envs"):
         assert verify_file(PROJECT / "envs" / relative)
     assert "conda/ml-v1.lock" in read_digests(PROJECT / "envs")
+
+
+TOKEN = "ghp_" + "aB3d" * 9
+
+
+def test_a_new_file_with_a_secret_is_not_registered(envs):
+    (envs / "conda/ml-v3.yaml").write_text(f"channels:\n  - https://host/{TOKEN}/x\n")
+
+    with pytest.raises(
+        BadInput, match=r"looks like a secret \[.*conda/ml-v3\.yaml:2\]: stored a GitHub token"
+    ) as refused:
+        register(envs)
+
+    assert TOKEN not in str(refused.value)
+    assert "conda/ml-v3.yaml" not in read_digests(envs)
+
+
+def test_a_registered_file_with_a_secret_is_refused_too(envs):
+    path = envs / "conda/ml-v3.lock"
+    path.write_text("--extra-index-url https://me:" + "hunter2@host/simple\n")
+    with open(envs / DIGESTS, "a") as digests:
+        digests.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  conda/ml-v3.lock\n")
+
+    with pytest.raises(BadInput, match=r"ml-v3\.lock:1\]: stored a password in an address"):
+        verified_bytes(path)

@@ -212,3 +212,52 @@ def test_a_hostile_capsule_writes_nothing(store, tmp_path, name, kind, target):
     with pytest.raises(CapsuleRefused):
         unpack(path, sha256, tmp_path / "inside/target")
     assert not (tmp_path / "inside").exists()
+
+
+def tar_of(*names: str, size: int | None = None) -> bytes:
+    """A tar that somebody else wrote: whatever names, and a size that its content may not have."""
+    buffer = io.BytesIO()
+    for name in names:
+        header = tarfile.TarInfo(name)
+        header.size = size or 0
+        buffer.write(header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+    return buffer.getvalue() + bytes(1024)
+
+
+HOSTILE_TARS = {
+    "a way up": tar_of("../evil"),
+    "a way up inside": tar_of("a/../../evil"),
+    "an absolute path": tar_of("/tmp/evil"),
+    "one name twice": tar_of("a", "a"),
+    "one name twice, spelled in two ways": tar_of("a", "./a"),
+    "a file where a folder is needed": tar_of("a", "a/b"),
+    "a name of 300 bytes": tar_of("x" * 300),
+    "a path of 5,000 bytes": tar_of("/".join(["x" * 99] * 50)),
+    "a size of 8 TB": tar_of("a", size=8 * 1024**4),
+    "more files than anybody has": tar_of(*(f"{number}" for number in range(20_001))),
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE_TARS.values(), ids=list(HOSTILE_TARS))
+def test_a_hostile_capsule_is_refused_and_nothing_is_written(tmp_path, content) -> None:
+    sha256 = keep(content, tmp_path / "store")
+
+    with pytest.raises((CapsuleRefused, DataDamaged)) as refused:
+        unpack(capsule_path(tmp_path / "store", sha256), sha256, tmp_path / "below" / "tree")
+
+    assert str(refused.value).isprintable()
+    assert not (tmp_path / "below").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_names_that_differ_in_case_come_back_as_they_were(tmp_path) -> None:
+    sha256 = keep(pack([Entry("Readme", b"1"), Entry("readme", b"2"), Entry("README", b"3")]), tmp_path / "store")
+
+    unpack(capsule_path(tmp_path / "store", sha256), sha256, tmp_path / "tree")
+
+    found = {path.name: path.read_bytes() for path in (tmp_path / "tree").iterdir()}
+    assert {name: found[name] for name in ("Readme", "readme", "README")} == {
+        "Readme": b"1",
+        "readme": b"2",
+        "README": b"3",
+    }

@@ -129,3 +129,11 @@ def test_two_processes_that_first_touch_a_fresh_home_at_once_both_succeed(fresh)
     assert [process.returncode for process in processes] == [0, 0], errors
     with open_instance(fresh) as instance:
         assert sorted(instance.get_dynamic_partitions("data_version")) == ["first", "second"]
+
+
+def test_dotenv_is_for_its_owner_alone_also_where_it_stood_open(fresh) -> None:
+    path = fresh.project / ".env"
+    path.write_text("old")
+    path.chmod(0o644)
+
+    assert write_dotenv(fresh).stat().st_mode & 0o777 == 0o600

@@ -11,7 +11,7 @@ ADDRESSES = {
     "https://user@example.org/p.git": "https://example.org/p.git",
     "https://user:pass@example.org:8443/p.git": "https://example.org:8443/p.git",
     "https://user:p@ss@example.org/p.git": "https://example.org/p.git",
-    "https://user:p?ss#x@example.org/p.git": "https://example.org/p.git",
+    "https://user:p?ss#x@example.org/p.git": "https://example.org/p.git",  # repro: no secret
     "https://example.org/p.git?access_token=abc": "https://example.org/p.git",
     "https://example.org/p.git#token": "https://example.org/p.git",
     "https://user:pa/ss@example.org/p.git": None,

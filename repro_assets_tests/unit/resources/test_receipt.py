@@ -8,8 +8,9 @@ import re
 import pytest
 
 from repro_assets.pins.canonical import canonical_json
+from repro_assets.pins.redaction import REDACTED, redact_settings
 from repro_assets.resources import receipt
-from repro_assets.resources.receipt import REDACTED, compute_receipt, redact
+from repro_assets.resources.receipt import compute_receipt
 
 
 def test_a_receipt_has_these_sections() -> None:
@@ -81,7 +82,7 @@ def test_thread_variables_are_written_as_they_stand(monkeypatch) -> None:
     ],
 )
 def test_the_value_of_a_secret_is_left_out(name) -> None:
-    assert redact({name: "hunter2"}) == {name: REDACTED}
+    assert redact_settings({name: "hunter2"}) == {name: REDACTED}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_the_value_of_a_secret_is_left_out(name) -> None:
     ["spark.sql.shuffle.partitions", "spark.master", "spark.hadoop.parquet.page.verify-checksum.enabled", "spark.jars"],
 )
 def test_what_is_no_secret_stays(name) -> None:
-    assert redact({name: "2"}) == {name: "2"}
+    assert redact_settings({name: "2"}) == {name: "2"}
 
 
 def test_settings_come_sorted_by_name() -> None:
-    assert list(redact({"b": "1", "a": "2"})) == ["a", "b"]
+    assert list(redact_settings({"b": "1", "a": "2"})) == ["a", "b"]

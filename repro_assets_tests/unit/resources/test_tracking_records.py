@@ -123,3 +123,48 @@ def test_documents_are_written_byte_for_byte_in_one_upload() -> None:
 
 def test_no_documents_are_no_upload() -> None:
     log_documents(NoClient(), "run", {})
+
+
+PLANTED = "hunter2-planted"
+
+
+@pytest.mark.parametrize("checked", [checked_params, checked_tags], ids=["parameters", "tags"])
+def test_a_value_loses_its_secret_by_name_by_form_and_by_what_this_process_knows(monkeypatch, checked) -> None:
+    monkeypatch.setenv("SERVICE_PASSWORD", PLANTED)
+    values = {
+        "password": "anything",
+        "lake": "s3://key:pw@bucket/lake",
+        "note": f"connected with {PLANTED}",
+        "sort_key": "date",
+        "max_tokens": 512,
+    }
+
+    assert {entry.key: entry.value for entry in checked(values)} == {
+        "password": "(redacted)",
+        "lake": "s3://***@bucket/lake",
+        "note": "connected with (redacted)",
+        "sort_key": "date",
+        "max_tokens": "512",
+    }
+
+
+def test_a_dataset_s_source_has_no_password() -> None:
+    record = delta_dataset("t", path="s3://key:pw@bucket/t", version=0, fingerprint=FINGERPRINT, context="raw")
+
+    assert json.loads(as_dataset_input(record).dataset.source)["path"] == "s3://***@bucket/t"
+
+
+def test_a_document_that_holds_a_token_is_refused_with_its_line_before_anything_is_written() -> None:
+    token = "ghp_" + "aB3d" * 9
+
+    with pytest.raises(BadInput, match=r"looks like a secret \[notes.txt:2\]: stored a GitHub token") as refused:
+        log_documents(NoClient(), "run", {"notes.txt": f"one\ntwo {token}\n"})
+
+    assert token not in str(refused.value)
+
+
+def test_a_document_that_holds_a_secret_of_this_process_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv("SERVICE_PASSWORD", PLANTED)
+
+    with pytest.raises(BadInput, match="secret variable of this process"):
+        log_documents(NoClient(), "run", {"notes.txt": PLANTED})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from repro_assets.errors import BadInput
 from repro_assets.settings import Settings
-from repro_assets.verbs.ui import commands, serve
+from repro_assets.verbs.ui import commands, serve, variables
 
 
 @pytest.fixture
@@ -46,8 +47,21 @@ def test_a_page_binds_loopback_and_its_port(state: Settings, page, port) -> None
 def test_mlflow_s_page_shows_the_store_of_this_installation(state: Settings) -> None:
     command = commands(state, 3001, 5001)["MLflow"]
 
-    assert option(command, "--backend-store-uri") == state.mlflow_tracking_uri
+    assert variables(state, 5001)["MLFLOW_BACKEND_STORE_URI"] == state.mlflow_tracking_uri
     assert option(command, "--default-artifact-root").endswith("mlflow/artifacts")
+
+
+def test_the_store_s_password_is_on_no_command_line(state: Settings) -> None:
+    private = dataclasses.replace(state, mlflow_tracking_uri="postgresql://me:secret@db/mlflow")
+
+    assert "secret" not in repr(commands(private, 3001, 5001))
+
+
+def test_no_process_is_told_to_listen_anywhere_else(state: Settings) -> None:
+    given = [argument for command in commands(state, 3001, 5001).values() for argument in command]
+
+    assert [given[at + 1] for at, argument in enumerate(given) if argument == "--host"] == ["127.0.0.1"] * 2
+    assert not {"0.0.0.0", "::", "--allowed-hosts", "--cors-allowed-origins"} & set(given)
 
 
 @pytest.mark.parametrize("page", ["Dagster", "daemon", "MLflow"])

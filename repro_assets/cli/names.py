@@ -1,0 +1,99 @@
+"""The forms of names on the command line, checked before anything is opened: what is refused here leaves no trace.
+
+Here belongs what a name may look like.
+What does not: whether there is such a thing; the verbs know.
+"""
+
+from __future__ import annotations
+
+import re
+
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.compute import check_name
+from repro_assets.pins.data_version import decode
+from repro_assets.pins.run_name import check_run_name
+
+_ASSET = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_MINOR = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
+# Words, numbers, addresses of mail: whatever people use to tell each other apart, and no quotes or slashes.
+_PERSON = re.compile(r"\w[\w.@:+ -]{0,99}")
+
+
+def key(text: str) -> str:
+    """A data version's key.
+
+    Raises:
+        BadInput: It is none of this experiment's tables.
+    """
+    decode(text, EXPERIMENT.table_names)
+    return text
+
+
+def run(text: str | None) -> str | None:
+    """A past run; None where none was named.
+
+    Raises:
+        BadInput: It has no form that a run is named by.
+    """
+    return None if text is None else check_run_name(text)
+
+
+def runs(texts: list[str] | None) -> list[str] | None:
+    """Past runs; None where none were named.
+
+    Raises:
+        BadInput: One has no form that a run is named by.
+    """
+    return None if texts is None else [check_run_name(text) for text in texts]
+
+
+def environment(text: str) -> str:
+    """An environment.
+
+    Raises:
+        BadInput: No file could be called so.
+    """
+    return check_name(text, "environment")
+
+
+def cluster(text: str) -> str:
+    """A cluster file.
+
+    Raises:
+        BadInput: No file could be called so.
+    """
+    return check_name(text, "cluster")
+
+
+def python_minor(text: str | None) -> str | None:
+    """A minor version of Python; None where none was named.
+
+    Raises:
+        BadInput: It is none.
+    """
+    return None if text is None else _checked(text, _MINOR, "a minor version of Python", "e.g. 3.12")
+
+
+def asset(text: str) -> str:
+    """An asset.
+
+    Raises:
+        BadInput: No asset could be called so.
+    """
+    return _checked(text, _ASSET, "an asset's name", "e.g. predictions")
+
+
+def person(text: str) -> str:
+    """A person, by the split key.
+
+    Raises:
+        BadInput: Nobody's key looks so.
+    """
+    return _checked(text, _PERSON, f"a {EXPERIMENT.split_key}", "letters, digits and . @ : + - _ between them")
+
+
+def _checked(text: str, form: re.Pattern[str], what: str, expected: str) -> str:
+    if not form.fullmatch(text):
+        raise BadInput(f"not {what}", stored=repr(text)[:80], expected=expected)
+    return text

@@ -1,0 +1,144 @@
+"""What may stand in a cluster file: names that can't do harm, and no secret; one that is needed is named by a variable.
+
+Here belong the names of settings and variables, and `{"env": "NAME"}`.
+What does not: the fields of a cluster file (`pins.compute`).
+
+A cluster file is committed, logged with every run and kept for years, so a secret in it is a leak for good.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from repro_assets.errors import BadInput
+from repro_assets.pins.redaction import holds_a_secret
+from repro_assets.pins.secret_rules import find_secret
+
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,199}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_LONGEST_VALUE = 4_000
+# A reproduction starts with none of the caller's variables of these tools: a secret among them would not arrive.
+_NOT_PASSED_ON = ("REPRO_", "MLFLOW_", "DAGSTER_", "GIT_", "SPARK_", "PYSPARK_", "PYTHON")
+# What decides which code a process loads is the environment pin's, and no setting of a cluster.
+_LOADERS = re.compile(
+    r"LD_.*|DYLD_.*|PYTHON.*|PATH|IFS|ENV|BASH_ENV|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|_JAVA_OPTIONS"
+    r"|(?:REPRO|MLFLOW|DAGSTER|GIT)_.*"
+)
+# These become words of the JVM's command line, which every user of the machine can read.
+_ON_A_COMMAND_LINE = re.compile(r".*(?:JavaOptions|\.memory)")
+_NAMED_BY = '`{"env": "NAME"}`: the variable is read when the session starts, and recorded by its name'
+
+
+def refuse_secrets(text: str, where: str) -> None:
+    """Check a cluster file's text.
+
+    Raises:
+        BadInput: Something in it looks like a secret; with its line.
+    """
+    found = find_secret(text.encode())
+    if found:
+        raise BadInput(
+            "a cluster file holds what looks like a secret",
+            where=f"{where}:{found.line}",
+            stored=found.rule,
+            fix=f"In spark_conf, name it by {_NAMED_BY}",
+        )
+
+
+def read_settings(section: Mapping[str, Any], where: str, text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Read `spark_conf`.
+
+    Args:
+        section: The section as it stands.
+        where: The file, for messages.
+        text: Its text, for the line.
+
+    Returns:
+        Settings as declared, and the name of a variable for each setting that is read from the environment.
+
+    Raises:
+        BadInput: A name or value that can't be a setting's, a secret that stands there, or a variable that can't be named.
+    """
+    declared, variables = {}, {}
+    for name, value in section.items():
+        place = f"{where}:{line_of(name, text)}"
+        if not _SETTING.fullmatch(name):
+            raise BadInput("not a Spark setting's name", where=place, stored=repr(name)[:80], expected="[A-Za-z0-9._-]")
+        if isinstance(value, dict):
+            variables[name] = _variable(name, value, place)
+            continue
+        declared[name] = plain_text(value, name, place)
+        if holds_a_secret(name, declared[name]):
+            raise BadInput(f"the setting {name} holds a secret", where=place, fix=f"Name it by {_NAMED_BY}")
+    return declared, variables
+
+
+def read_variables(section: Mapping[str, Any], where: str, text: str) -> dict[str, str]:
+    """Read `spark_env_vars`.
+
+    Raises:
+        BadInput: A name or value that can't be a variable's, one that decides which code is loaded, or a secret.
+    """
+    for name, value in section.items():
+        place = f"{where}:{line_of(name, text)}"
+        if not _VARIABLE.fullmatch(name) or _LOADERS.fullmatch(name):
+            raise BadInput(
+                "not a variable that a cluster file may set",
+                where=place,
+                stored=repr(name)[:80],
+                expected="[A-Za-z0-9_], and none that decides which code is loaded",
+            )
+        if holds_a_secret(name, plain_text(value, name, place)):
+            raise BadInput(
+                f"the variable {name} holds a secret",
+                where=place,
+                fix="Leave it out and set it outside: the process passes its variables on",
+            )
+    return dict(section)
+
+
+def plain_text(value: object, what: str, where: str) -> str:
+    """A value of one printable line.
+
+    Raises:
+        BadInput: It is no text, empty, too long, or holds a line break or what can't be printed.
+    """
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"a cluster file's `{what}` must be text", where=where, stored=repr(value)[:80])
+    if not value.isprintable() or len(value) > _LONGEST_VALUE:
+        raise BadInput(
+            f"a cluster file's `{what}` can't be used",
+            where=where,
+            stored=repr(value)[:80],
+            expected=f"one line of at most {_LONGEST_VALUE} printable characters",
+        )
+    return value
+
+
+def line_of(name: str, text: str) -> int:
+    """Line on which a field's name first stands, counted from 1; 1 where it is spelled in another way."""
+    place = text.find(json.dumps(name))
+    return text.count("\n", 0, max(place, 0)) + 1
+
+
+def _variable(setting: str, value: Mapping[str, Any], where: str) -> str:
+    name = value.get("env")
+    named = isinstance(name, str) and _VARIABLE.fullmatch(name)
+    if set(value) != {"env"} or not named or str(name).startswith(_NOT_PASSED_ON):
+        raise BadInput(
+            f"the setting {setting} names no variable",
+            where=where,
+            stored=repr(dict(value))[:80],
+            expected=f'{{"env": "NAME"}}, and none that begins with {", ".join(_NOT_PASSED_ON)}',
+        )
+    if _ON_A_COMMAND_LINE.fullmatch(setting):
+        raise BadInput(
+            f"the setting {setting} can't be read from a variable",
+            where=where,
+            stored=name,
+            expected="its value, since everybody can read it on the JVM's command line",
+        )
+    return str(name)

@@ -1,0 +1,169 @@
+"""Taking secrets out of what is written down or shown: texts, settings, exceptions.
+
+Here belongs how a secret is replaced, by rule and by value.
+What does not: the rules for files (`pins.secret_rules`), and which values this process knows (`resources.known_secrets`).
+
+A text is searched for what `secret_rules` knows, for addresses with a user, for what follows `password=` and its like,
+and for values that are known to be secret whatever they look like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from repro_assets.one_line import without_password
+from repro_assets.pins.secret_rules import RULES
+
+REDACTED = "(redacted)"
+# A shorter value, or a short plain word, stands in too many texts by chance: `postgres:postgres@` is everywhere.
+SHORTEST = 6
+_SHORTEST_WORD = 12
+
+_SECRET_NAME = re.compile(
+    r"secret|passw|passphrase|token|credential|[._-]key\b|[._-]key[._-]|[a-z]key\b|sas\b|sas[._]", re.IGNORECASE
+)
+# Names that only sound like one: they say where a secret is, or of what kind it is.
+_ABOUT_A_SECRET = re.compile(
+    r"(?:provider|providers|type|class|enabled|algorithm|regex|format|length|bits|timeout|interval|file|path)$",
+    re.IGNORECASE,
+)
+_PLAIN_VALUE = re.compile(r"|true|false|\d{1,9}|\{\{secrets/[\w.-]+/[\w.-]+\}\}", re.IGNORECASE)
+
+_WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|account[_-]?key"
+# Bounded on both sides of the word: a text may be one long row of letters.
+_NAME = rf"(?:[\w.-]{{0,40}}(?:{_WORDS})[\w.-]{{0,40}}|\bsig)"
+_VALUE = r"\"[^\"]*\"|'[^']*'|[^\s,;&\"')}\]]+"
+_ASSIGNED = re.compile(rf"(?i)(?P<name>{_NAME})(?P<is>=|[\"']\s*:\s*)(?P<value>{_VALUE})")
+_HINT = re.compile(rf"(?i)(?:{_WORDS})[\w.-]{{0,40}}[=\"']|\bsig=")
+_AUTHORIZATION = re.compile(
+    r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+|\bbearer\s+(?=\S*\d))[^\s\"',;]{6,}"
+)
+_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL)
+
+
+class Redacted(Exception):
+    """Stands for an exception that could not be shown as it was: its class and its message, without the secret."""
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a setting or variable of this name holds a secret, as people name such things."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def holds_a_secret(name: str, value: str) -> bool:
+    """Whether a setting holds a secret itself, and not a file, a class or a switch that has to do with one."""
+    return names_a_secret(name) and not _ABOUT_A_SECRET.search(name) and not _PLAIN_VALUE.fullmatch(value)
+
+
+def is_credential(name: str, value: str) -> bool:
+    """Whether a parameter or tag is one; narrower than `holds_a_secret`, since a `sort_key` of somebody's is none."""
+    return re.search(_WORDS, name, re.IGNORECASE) is not None and holds_a_secret(name, value)
+
+
+def redact(text: str, known: Collection[str] = ()) -> str:
+    """A text without the secrets in it.
+
+    Args:
+        text: Anything: a log line, a message, an address, a document.
+        known: Values that are secret whatever they look like; too short ones are passed over.
+    """
+    text = redact_known(text, known)
+    text = _by_rules(without_password(_KEY_BLOCK.sub(REDACTED, text)))
+    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
+    return _ASSIGNED.sub(_without_value, text) if _HINT.search(text) else text
+
+
+def redact_known(text: str, known: Collection[str]) -> str:
+    """A text without the values that are known to be secret; too short ones are passed over."""
+    # The longest first: one value may stand inside another.
+    for value in sorted(filter(_is_telling, known), key=len, reverse=True):
+        text = text.replace(value, REDACTED)
+    return text
+
+
+def redact_settings(settings: Mapping[str, str], known: Collection[str] = ()) -> dict[str, str]:
+    """Settings in the order of their names, values replaced by the name and searched as any text."""
+    return {
+        name: REDACTED if names_a_secret(name) else redact(value, known) for name, value in sorted(settings.items())
+    }
+
+
+def redact_document(value: object, known: Collection[str] = ()) -> object:
+    """JSON values, every text in them redacted; what holds none comes back as it is."""
+    if isinstance(value, str):
+        return redact(value, known)
+    if isinstance(value, Mapping):
+        return {name: redact_document(item, known) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_document(item, known) for item in value]
+    return value
+
+
+def redact_exception(error: BaseException, known: Collection[str] = ()) -> BaseException:
+    """An exception without the secrets in its messages, those it was raised from included.
+
+    Args:
+        error: What was raised. Its arguments, notes and causes are changed in place.
+        known: As for `redact`.
+
+    Returns:
+        `error`; a `Redacted` in its place where its message can't be changed.
+    """
+    for one in _chain(error):
+        cleaned = tuple(redact(argument, known) if isinstance(argument, str) else argument for argument in one.args)
+        if cleaned != one.args:
+            one.args = cleaned
+        if notes := getattr(one, "__notes__", None):
+            one.__notes__ = [redact(str(note), known) for note in notes]
+        if one.__cause__ is not None:
+            one.__cause__ = _stand_in(one.__cause__, known)
+        if one.__context__ is not None:
+            one.__context__ = _stand_in(one.__context__, known)
+    return _stand_in(error, known)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception and everything it was raised from, what is deepest first."""
+    found: dict[int, BaseException] = {}
+    pending: list[BaseException | None] = [error]
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in found:
+            continue
+        found[id(one)] = one
+        inside = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        pending.extend([one.__cause__, one.__context__, *inside])
+    return list(reversed(found.values()))
+
+
+def _stand_in(error: BaseException, known: Collection[str]) -> BaseException:
+    """An exception as it is, or one that says the same without the secret where its own text still holds it."""
+    text = str(error)
+    clean = redact(text, known)
+    if clean == text and redact(repr(error), known) == repr(error):
+        return error
+    other = Redacted(f"{type(error).__name__}: {clean}")
+    other.__cause__, other.__context__ = error.__cause__, error.__context__
+    other.__suppress_context__ = error.__suppress_context__
+    return other.with_traceback(error.__traceback__)
+
+
+def _is_telling(value: str) -> bool:
+    return len(value) >= (_SHORTEST_WORD if value.isalpha() else SHORTEST)
+
+
+def _by_rules(text: str) -> str:
+    content = text.encode("utf-8", "surrogatepass")
+    for rule in RULES:
+        if any(hint in content for hint in rule.hints):
+            content = rule.pattern.sub(REDACTED.encode(), content)
+    return content.decode("utf-8", "surrogatepass")
+
+
+def _without_value(match: re.Match[str]) -> str:
+    value = match["value"].strip("\"'")
+    if _PLAIN_VALUE.fullmatch(value) or value in (REDACTED, "***"):
+        return match[0]
+    quote = match["value"][0] if match["value"][0] in "\"'" else ""
+    return f"{match['name']}{match['is']}{quote}{REDACTED}{quote}"

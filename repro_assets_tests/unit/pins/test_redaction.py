@@ -1,0 +1,190 @@
+"""Secrets are taken out of texts, settings and exceptions, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import traceback
+
+import pytest
+
+from repro_assets.errors import Outside
+from repro_assets.pins.redaction import (
+    REDACTED,
+    Redacted,
+    holds_a_secret,
+    redact,
+    redact_document,
+    redact_exception,
+    redact_settings,
+)
+
+PLANTED = "hunter2-planted"
+HOLDING = {
+    "an address": f"https://me:{PLANTED}@host/path",
+    "a JDBC address": f"jdbc:sqlserver://db:1433;user=me;password={PLANTED};encrypt=true",
+    "a query": f"https://host/path?access_token={PLANTED}&x=1",
+    "a shared access signature": f"https://host/c?sv=2024&sig={PLANTED}",
+    "a connection string": f"host=db user=me password='{PLANTED}' dbname=x",
+    "a JSON document": f'{{"user": "me", "password": "{PLANTED}"}}',
+    "a Python dictionary": f"{{'api_key': '{PLANTED}'}}",
+    "a variable": f"AWS_SECRET_ACCESS_KEY={PLANTED}",
+    "a header": f"Authorization: Bearer {PLANTED}",
+    "a header of another kind": f"'Authorization': 'Basic {PLANTED}'",
+    "a key block": "-----BEGIN RSA " + f"PRIVATE KEY-----\n{PLANTED}\n-----END RSA PRIVATE KEY-----",
+}
+
+
+@pytest.mark.parametrize("text", HOLDING.values(), ids=list(HOLDING))
+def test_what_a_rule_knows_is_taken_out(text) -> None:
+    found = redact(f"before {text} after")
+
+    assert PLANTED not in found
+    assert found.startswith("before ")
+    assert found.endswith(" after")
+
+
+def test_a_document_stays_one() -> None:
+    assert json.loads(redact(HOLDING["a JSON document"])) == {"user": "me", "password": REDACTED}
+
+
+def test_a_token_with_a_form_of_its_own_is_taken_out_alone() -> None:
+    token = "ghp_" + "aB3d" * 9
+
+    assert redact(f"fatal: {token} was refused") == f"fatal: {REDACTED} was refused"
+
+
+def test_a_known_value_is_taken_out_whatever_it_looks_like() -> None:
+    assert redact(f"no route to {PLANTED}!", known=[PLANTED]) == f"no route to {REDACTED}!"
+
+
+@pytest.mark.parametrize("value", ["true", "a1b2", "postgres", "mlflow"])
+def test_a_known_value_that_stands_in_many_words_is_left(value) -> None:
+    assert redact(f"said {value}", known=[value]) == f"said {value}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a" * 64,
+        f"stored {'0123456789abcdef' * 4}, expected {'f' * 64}",
+        "covid_cases-v000012--job_changes-v000001",
+        "model.random_state=20200611",
+        "test_fraction=0.2",
+        "the token was refused",
+        "max_tokens=512, tokenize=true",
+        "a private key",
+        "git@example.org:team/project.git",
+        "file:///home/me/var/lake",
+        "sqlite:////home/me/var/mlflow/mlflow.db",
+    ],
+)
+def test_what_is_no_secret_stays(text) -> None:
+    assert redact(text) == text
+
+
+def test_a_long_row_of_letters_costs_no_time() -> None:
+    text = "x" * 300_000 + "=token"
+
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "holds"),
+    [
+        ("spark.hadoop.fs.s3a.secret.key", PLANTED, True),
+        ("spark.ssl.keyPassword", PLANTED, True),
+        ("AWS_SECRET_ACCESS_KEY", PLANTED, True),
+        ("spark.hadoop.fs.s3a.aws.credentials.provider", "org.example.Provider", False),
+        ("spark.authenticate.secretFile", "/run/secret", False),
+        ("spark.authenticate.secretBitLength", "256", False),
+        ("TOKENIZERS_PARALLELISM", "false", False),
+        ("spark.hadoop.fs.s3a.secret.key", "{{secrets/scope/key}}", False),
+        ("spark.sql.shuffle.partitions", PLANTED, False),
+    ],
+)
+def test_a_setting_that_only_sounds_like_a_secret_is_told_apart(name, value, holds) -> None:
+    assert holds_a_secret(name, value) is holds
+
+
+def test_settings_are_redacted_by_name_and_by_what_they_hold() -> None:
+    settings = {"spark.x.password": "x", "spark.jdbc": f"jdbc:db://me:{PLANTED}@h", "spark.a": "2"}
+
+    assert redact_settings(settings) == {
+        "spark.a": "2",
+        "spark.jdbc": "jdbc:db://***@h",
+        "spark.x.password": REDACTED,
+    }
+
+
+def test_a_document_is_redacted_at_any_depth_and_keeps_its_form() -> None:
+    document = {"a": [{"b": f"https://me:{PLANTED}@h"}], "n": 1.5, "none": None}
+
+    assert redact_document(document) == {"a": [{"b": "https://***@h"}], "n": 1.5, "none": None}
+
+
+class Stubborn(Exception):
+    """Keeps its message where nobody can change it, as errors of clients do."""
+
+    def __str__(self) -> str:
+        return f"connecting with {PLANTED}"
+
+
+def shown(error: BaseException) -> str:
+    """All that a log or Dagster would store of an exception, also what is suppressed."""
+    whole = traceback.TracebackException.from_exception(error)
+    parts, pending = [], [whole]
+    while pending:
+        one = pending.pop()
+        parts.append(str(one))
+        pending += [other for other in (one.__cause__, one.__context__) if other is not None]
+    return "\n".join(parts)
+
+
+def test_an_exception_keeps_its_class_and_loses_the_secret() -> None:
+    error = ValueError(f"bad password {PLANTED}")
+
+    assert redact_exception(error, [PLANTED]) is error
+    assert str(error) == f"bad password {REDACTED}"
+
+
+def test_a_refusal_keeps_its_exit_code() -> None:
+    error = redact_exception(Outside("no answer", stored=PLANTED), [PLANTED])
+
+    assert isinstance(error, Outside)
+    assert PLANTED not in str(error)
+
+
+def test_an_exception_whose_message_can_t_be_changed_is_replaced_by_its_words() -> None:
+    error = redact_exception(Stubborn(), [PLANTED])
+
+    assert isinstance(error, Redacted)
+    assert str(error) == f"Stubborn: connecting with {REDACTED}"
+
+
+@pytest.mark.parametrize("inner", [ValueError(PLANTED), Stubborn(), OSError(2, "no such file", PLANTED)], ids=repr)
+@pytest.mark.parametrize("explicit", [True, False], ids=["a cause", "a context"])
+def test_what_an_exception_was_raised_from_loses_the_secret_too(inner, explicit) -> None:
+    def fail() -> None:
+        try:
+            raise inner
+        except Exception as error:
+            if explicit:
+                raise RuntimeError("the step failed") from error
+            raise RuntimeError("the step failed")  # noqa: B904 - an implicit context is the point
+
+    with pytest.raises(RuntimeError) as failed:
+        fail()
+    error = redact_exception(failed.value, [PLANTED])
+
+    assert PLANTED not in shown(error)
+    assert "the step failed" in shown(error)
+
+
+def test_notes_and_groups_lose_the_secret_too() -> None:
+    error = ExceptionGroup("two failed", [ValueError(PLANTED), ValueError("other")])
+    error.add_note(f"tried {PLANTED}")
+
+    cleaned = redact_exception(error, [PLANTED])
+
+    assert PLANTED not in "".join(traceback.format_exception(cleaned))
