@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from repro_assets import settings as settings_module
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # Number kernels bind at import: set before any test module imports numpy, as the entry points do.
 os.environ.update(settings_module.kernel_variables({}))
 os.environ.update(settings_module.MLFLOW_PATIENCE)
+
+# The same examples everywhere and every time: what a run finds, the next one finds again.
+hypothesis.settings.register_profile("project", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("project")
 
 _PROJECT = Path(__file__).resolve().parents[1]
 

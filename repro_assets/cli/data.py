@@ -16,6 +16,10 @@ ingest_app = typer.Typer(
 app.add_typer(ingest_app, name="ingest")
 
 Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Published files, oldest first.")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ANOMALY", help="Do not refuse a file for this, as docs/feeds.md names it; repeatable."),
+]
 
 
 @ingest_app.command("covid_cases")
@@ -27,20 +31,21 @@ def ingest_covid_cases(
     skip_refused: Annotated[
         bool, typer.Option("--skip-refused", help="Go on after a refused version of REPO.")
     ] = False,
+    accept: Accept = None,
     json: Json = False,
 ) -> None:
     """JHU's cumulative cases per county (.csv, .csv.gz), or every published version of them in a git clone."""
     from repro_assets.verbs.commands_data import ingest
 
-    ingest("covid_cases", files or [], from_git, path, since, skip_refused, json)
+    ingest("covid_cases", files or [], from_git, path, since, skip_refused, accept or [], json)
 
 
 @ingest_app.command("job_changes")
-def ingest_job_changes(files: Files = None, json: Json = False) -> None:
+def ingest_job_changes(files: Files = None, accept: Accept = None, json: Json = False) -> None:
     """Kaggle's aug_train.csv and aug_test.csv; given together they are one commit."""
     from repro_assets.verbs.commands_data import ingest
 
-    ingest("job_changes", files or [], None, None, None, False, json)
+    ingest("job_changes", files or [], None, None, None, False, accept or [], json)
 
 
 @app.command()

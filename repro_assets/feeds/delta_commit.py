@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import BadInput, DataDamaged, MalformedFeed, Outside
-from repro_assets.feeds.csv_rows import refusal
-from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key
+from repro_assets.errors import BadInput, DataDamaged, Outside
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, refusal
+from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key, keys_gone
 from repro_assets.feeds.history import TableHistory, read_commit_info
 from repro_assets.feeds.parsed_feed import ParsedFeed
-from repro_assets.feeds.publication import Publication, to_user_metadata
+from repro_assets.feeds.publication import Anomaly, Publication, to_user_metadata
 from repro_assets.feeds.registry import Feed
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ TABLE_PROPERTIES: Mapping[str, str] = {
     "delta.checkpointInterval": "10",
 }
 
+LARGEST_PERCENT_GONE = 1
+"""Counties, days or people that a publication may leave out at once, in per cent of those in the table."""
+
+_ALWAYS_MAY_GO = 2  # in a small table a single county that is split is over one per cent
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -49,13 +53,21 @@ class Outcome:
     Attributes:
         version: The commit; None where nothing changed.
         counts: Changed rows per part.
+        publications: Of the batch, in its order, with what the table showed about them.
     """
 
     version: int | None
     counts: Mapping[str | None, Counts] = field(default_factory=dict)
+    publications: tuple[Publication, ...] = ()
 
 
-def commit_batch(spark: SparkSession, feed: Feed, history: TableHistory, batch: Sequence[BatchItem]) -> Outcome:
+def commit_batch(
+    spark: SparkSession,
+    feed: Feed,
+    history: TableHistory,
+    batch: Sequence[BatchItem],
+    accept: frozenset[AnomalyKind] = frozenset(),
+) -> Outcome:
     """Bring the table to what the publications say, in one commit or, where that changes nothing, in none.
 
     Args:
@@ -63,9 +75,11 @@ def commit_batch(spark: SparkSession, feed: Feed, history: TableHistory, batch: 
         feed: The table's keys and parts.
         history: As read under the table's lock.
         batch: Publications of different parts.
+        accept: Anomalies that a publication is not refused for.
 
     Raises:
-        MalformedFeed: A key of the publication stands in another part of the table; nothing is committed.
+        AnomalyRefused: A key of the publication stands in another part of the table, or too many of the table's keys
+            are gone; nothing is committed.
         BadInput: The table has other columns.
         DataDamaged: A key stands twice in the table, or the commit did something else than was asked.
         Outside: Spark or another writer stopped the commit.
@@ -73,20 +87,23 @@ def commit_batch(spark: SparkSession, feed: Feed, history: TableHistory, batch: 
     import pyarrow as pa
 
     published = pa.concat_tables([item.feed.rows for item in batch])
-    metadata = to_user_metadata([item.publication for item in batch])
+    publications = tuple(item.publication for item in batch)
     with _as_outside(history.uri):
         if history.version is None:
+            metadata = to_user_metadata(publications)
             changes = published.append_column(OPERATION, pa.array(["insert"] * published.num_rows))
             _create(spark, history.uri, published, metadata)
         else:
             stored = _stored_rows(spark, history, published.schema, feed.keys)
             changes = _changes(feed, stored, published, batch)
             if not changes.num_rows:
-                return Outcome(None)
+                return Outcome(None, publications=publications)
+            publications = tuple(_with_keys_gone(feed, item, stored, published, accept) for item in batch)
+            metadata = to_user_metadata(publications)
             _merge(spark, history.uri, changes, feed.keys, metadata)
     version = 0 if history.version is None else history.version + 1
     _prove(history, version, metadata, count(changes))
-    return Outcome(version, _counts_by_part(feed, changes, batch))
+    return Outcome(version, _counts_by_part(feed, changes, batch), publications)
 
 
 def _changes(feed: Feed, stored: pa.Table, published: pa.Table, batch: Sequence[BatchItem]) -> pa.Table:
@@ -103,20 +120,54 @@ def _changes(feed: Feed, stored: pa.Table, published: pa.Table, batch: Sequence[
     return difference(stored.filter(is_replaced), published, feed.keys)
 
 
+def _with_keys_gone(
+    feed: Feed, item: BatchItem, stored: pa.Table, published: pa.Table, accept: frozenset[AnomalyKind]
+) -> Publication:
+    """The publication, with `keys_gone` where that was accepted; whoever moved to the other part is not gone.
+
+    Raises:
+        AnomalyRefused: More than 1 % of the part's counties, days or people are gone, and nobody accepted it.
+    """
+    import pyarrow.compute as pc
+
+    publication = item.publication
+    if feed.part_column is not None and item.feed.part is not None:
+        stored = stored.filter(pc.equal(stored[feed.part_column], feed.parts[item.feed.part]))
+    for found in keys_gone(stored, published, feed.keys):
+        if found.gone <= _ALWAYS_MAY_GO or found.gone * 100 <= found.of * LARGEST_PERCENT_GONE:
+            continue
+        kind = AnomalyKind.KEYS_GONE
+        if kind not in accept:
+            raise refusal(
+                kind,
+                "keys of the table are gone from the file",
+                publication.source,
+                None,
+                found.column,
+                stored=f"{found.gone} of {found.of} not there, such as {found.example}",
+                expected=f"at most {LARGEST_PERCENT_GONE} %",
+                noted=publication.anomalies,
+            )
+        anomaly = Anomaly(kind.id, found.gone, None, found.column, accepted=True)
+        publication = replace(publication, anomalies=(*publication.anomalies, anomaly))
+    return publication
+
+
 def refuse_shared_keys(feed: Feed, item: BatchItem, others: pa.Table, place: str) -> None:
     """Refuse a publication that names a key which another part already has.
 
     Raises:
-        MalformedFeed: With the row of the first such key.
+        AnomalyRefused: With the row of the first such key.
     """
     position = first_shared_key(item.feed.rows, others, feed.keys)
     if position is not None:
         raise _shared_key(feed, item, position, place)
 
 
-def _shared_key(feed: Feed, item: BatchItem, position: int, place: str) -> MalformedFeed:
+def _shared_key(feed: Feed, item: BatchItem, position: int, place: str) -> AnomalyRefused:
     row = item.feed.rows.slice(position, 1).to_pylist()[0]
     return refusal(
+        AnomalyKind.SHARED_KEY,
         f"a key already stands {place}",
         item.publication.source,
         item.feed.lines[position],
@@ -124,6 +175,7 @@ def _shared_key(feed: Feed, item: BatchItem, position: int, place: str) -> Malfo
         stored=", ".join(str(row[key]) for key in feed.keys),
         expected="each key in one part only",
         fix="Give both parts in one call where a row moved from one to the other",
+        noted=item.publication.anomalies,
     )
 
 

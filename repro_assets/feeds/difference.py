@@ -28,6 +28,23 @@ class Counts:
     deleted: int = 0
 
 
+@dataclass(frozen=True)
+class Gone:
+    """Keys of a table that a publication no longer has.
+
+    Attributes:
+        column: The key column.
+        gone: How many of its values are gone.
+        of: How many the table has.
+        example: One of them.
+    """
+
+    column: str
+    gone: int
+    of: int
+    example: object
+
+
 def difference(stored: pa.Table, published: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Compare the rows of a table with those of a publication.
 
@@ -69,6 +86,19 @@ def count(changes: pa.Table) -> Counts:
 
     found = {item["values"]: item["counts"] for item in pc.value_counts(changes[OPERATION]).to_pylist()}
     return Counts(found.get("insert", 0), found.get("update", 0), found.get("delete", 0))
+
+
+def keys_gone(stored: pa.Table, published: pa.Table, keys: Sequence[str]) -> list[Gone]:
+    """Per key column, the values that stand in the table and nowhere in the publication; none where there are none."""
+    import pyarrow.compute as pc
+
+    found = []
+    for key in keys:
+        values = pc.unique(stored[key])
+        gone = values.filter(pc.invert(pc.is_in(values, value_set=pc.unique(published[key]))))
+        if len(gone):
+            found.append(Gone(key, len(gone), len(values), pc.min(gone).as_py()))
+    return found
 
 
 def first_shared_key(published: pa.Table, others: pa.Table, keys: Sequence[str]) -> int | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from repro_assets.errors import BadInput, Outside
+from repro_assets.feeds.anomalies import AnomalyKind
 from repro_assets.feeds.publication import Anomaly, utc_time
 
 
@@ -86,9 +87,9 @@ def _commits(repo: Path, path: str) -> Iterator[tuple[str, int, tuple[Anomaly, .
         seconds, anomalies = int(time), []
         if latest is not None and seconds < latest:
             seconds = latest
-            anomalies.append(Anomaly("clock_skew"))
+            anomalies.append(Anomaly(AnomalyKind.CLOCK_SKEW.id))
         if shallow and not parents:
-            anomalies.append(Anomaly("shallow_clone"))
+            anomalies.append(Anomaly(AnomalyKind.SHALLOW_CLONE.id))
         latest = seconds
         yield commit, seconds, tuple(anomalies)
 

@@ -6,12 +6,13 @@ A publication of another part of the table joins the commit that is being prepar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
 from repro_assets.errors import BadInput, MalformedFeed, ReproError, StalePublication
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
 from repro_assets.feeds.delta_commit import BatchItem, Outcome, refuse_shared_keys
 from repro_assets.feeds.difference import Counts
 from repro_assets.feeds.history import TableHistory
@@ -54,7 +55,7 @@ class IngestRecord:
         published: Publication time, if known.
         version: The commit that holds it; None where there is none.
         counts: Rows it changed.
-        anomalies: What was unusual and read right.
+        anomalies: What was unusual; of a refused one, last, what it was refused for.
         reason: Why it was skipped, refused or failed.
     """
 
@@ -90,7 +91,9 @@ class IngestRecord:
             text = f"{self.source}: no row differs, no commit"
         else:
             text = f"{self.source}: {self.state}, {self.reason}"
-        names = ", ".join(f"{anomaly.name} ({anomaly.count})" for anomaly in self.anomalies)
+        if self.state == "refused":
+            return text  # the reason names its anomaly
+        names = ", ".join(anomaly.as_text() for anomaly in self.anomalies)
         return f"{text}; read with {names}" if names else text
 
 
@@ -115,6 +118,7 @@ class Intake:
         store: Where they go.
         report: Gets one line per publication.
         skip_refused: Go on after a malformed or stale publication; its record stays.
+        accept: Anomalies that a publication is not refused for.
         records: What became of each, in order.
     """
 
@@ -122,6 +126,7 @@ class Intake:
     store: RawTableStore
     report: Callable[[str], None]
     skip_refused: bool = False
+    accept: frozenset[AnomalyKind] = frozenset()
     records: list[IngestRecord] = field(default_factory=list)
     _queue: list[BatchItem | IngestRecord] = field(default_factory=list)
 
@@ -170,7 +175,7 @@ class Intake:
             if not self._goes_on(error):
                 raise
         else:
-            self._settle(partial(_stored, outcome))
+            self._settle(partial(_stored, outcome, {found.part: found for found in outcome.publications}))
 
     def _batch(self) -> list[BatchItem]:
         return [waiting for waiting in self._queue if isinstance(waiting, BatchItem)]
@@ -182,7 +187,7 @@ class Intake:
             self._record(fate(waiting) if isinstance(waiting, BatchItem) else waiting)
 
     def _parse(self, publication: Publication, content: bytes) -> BatchItem:
-        parsed = self.feed.parse(publication.source, content)
+        parsed = self.feed.parse(publication.source, content, self.accept)
         anomalies = (*publication.anomalies, *parsed.anomalies)
         return BatchItem(replace(publication, part=parsed.part, anomalies=anomalies), parsed)
 
@@ -249,8 +254,8 @@ class Intake:
             self.report(record.as_line())
 
 
-def _stored(outcome: Outcome, item: BatchItem) -> IngestRecord:
-    publication = item.publication
+def _stored(outcome: Outcome, publications: Mapping[str | None, Publication], item: BatchItem) -> IngestRecord:
+    publication = publications.get(item.publication.part, item.publication)
     return IngestRecord(
         source=publication.source,
         state="unchanged" if outcome.version is None else "committed",
@@ -267,11 +272,15 @@ def _refused_item(error: ReproError, item: BatchItem) -> IngestRecord:
 
 
 def _refused(publication: Publication, error: ReproError) -> IngestRecord:
+    anomalies = publication.anomalies
+    # A batch is refused whole, for what one of its files holds.
+    if isinstance(error, AnomalyRefused) and error.source == publication.source:
+        anomalies += tuple(found for found in error.anomalies if found not in anomalies)
     return IngestRecord(
         source=publication.source,
         state="refused" if isinstance(error, BadInput) else "failed",
         sha256=publication.sha256 or None,
         published=publication.published,
-        anomalies=publication.anomalies,
+        anomalies=anomalies,
         reason=str(error),
     )

@@ -5,6 +5,8 @@ One row per county, eleven leading columns, then one column per day (`M/D/YY`).
 `UID` is the only key and the days hold the only data: `FIPS`, `Lat` and `Long_` change their spelling between
 versions, and names are labels.
 `Population`, which stands in JHU's file of *deaths*, is refused like every unknown column: that file is not this one.
+The publisher's own slips that the header is read for: https://github.com/CSSEGISandData/COVID-19/issues/2753
+(`6/24/20_1`), issues 2754 and 2781 (a day twice).
 """
 
 from __future__ import annotations
@@ -12,21 +14,25 @@ from __future__ import annotations
 import re
 from array import array
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from repro_assets.feeds.csv_rows import LARGEST_INTEGER, CsvRows, read_rows, show
+from repro_assets.feeds.anomalies import AnomalyKind, show
+from repro_assets.feeds.csv_rows import LARGEST_DIGITS, CsvRows
+from repro_assets.feeds.jhu_days import check_days
 from repro_assets.feeds.parsed_feed import ParsedFeed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY = "UID"
+FIPS = "FIPS"
 LEADING_COLUMNS = (
     KEY,
     "iso2",
     "iso3",
     "code3",
-    "FIPS",
+    FIPS,
     "Admin2",
     "Province_State",
     "Country_Region",
@@ -35,52 +41,63 @@ LEADING_COLUMNS = (
     "Combined_Key",
 )
 
-_DATE_LIKE = re.compile(r"[\d/. -]*\d[\d/. -]*", re.ASCII)
 _DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{2})", re.ASCII)
+_HAS_DIGIT = re.compile(r"\d", re.ASCII)
+_BEYOND_FIPS = re.compile(r"\d{6,}(\.0+)?", re.ASCII)  # a FIPS code has five digits, a UID of a county eight
 
 
-def parse_cases(source: str, content: bytes) -> ParsedFeed:
+def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = frozenset()) -> ParsedFeed:
     """Read a wide file.
 
     Args:
         source: Name of the file, for messages.
         content: The uncompressed bytes.
+        accept: Anomalies that the file is not refused for.
 
     Returns:
-        Rows (uid int64, date date32, confirmed int64), one per county and day, in the file's order.
+        Rows (uid int64, date date32, confirmed int64, null where blank), one per county and day, in the file's order.
 
     Raises:
-        MalformedFeed: The file is not exactly of this format; with row and column.
+        AnomalyRefused: The file is not of this format, or holds what would corrupt the table; with row and column.
     """
-    rows = read_rows(source, content)
-    positions = rows.columns(LEADING_COLUMNS, also=_DATE_LIKE)
-    days = _days(rows)
-    uids: dict[int, int] = {}
-    counts = array("q")
-    for line, cells in rows.records():
-        uid = rows.key(cells[positions[KEY]], line, KEY)
-        if uid in uids:
-            raise rows.refusal("a key is there twice", line, KEY, stored=uid, expected=f"once, as in row {uids[uid]}")
-        uids[uid] = line
-        counts.extend(_counts(rows, line, [cells[position] for position in days]))
-    return ParsedFeed(_long_table(list(uids), list(days.values()), counts), tuple(rows.anomalies.values()))
-
-
-def _days(rows: CsvRows) -> dict[int, date]:
-    """Position and day of every date column."""
-    days: dict[int, date] = {}
-    for position, name in enumerate(rows.header):
-        if name in LEADING_COLUMNS:
-            continue
-        day = _day(name)
-        if day is None:
-            raise rows.refusal("a date does not parse", 1, name, stored=show(name), expected="M/D/YY")
-        if day in days.values():
-            raise rows.refusal("a day is there twice", 1, name, stored=day.isoformat())
-        days[position] = day
+    rows = CsvRows(source, content, accept)
+    left_out: list[int] = []
+    layout = rows.layout(LEADING_COLUMNS, lambda position, name: _column(rows, left_out, position, name))
+    days = {position: column for column, position in layout.items() if isinstance(column, date)}
+    days = dict(sorted(days.items()))
     if not days:
-        raise rows.refusal("the file has no date columns", 1, f"number {len(rows.header) + 1}", expected="M/D/YY")
-    return days
+        place = f"number {len(rows.header) + 1}"
+        raise rows.refusal(AnomalyKind.NO_DATES, "the file has no date columns", 1, place, expected="M/D/YY")
+    counts = _Counts(rows, list(days))
+    uids: dict[int, int] = {}
+    for line, cells in rows.records():
+        uid = rows.key(cells[layout[KEY]], line, KEY)
+        if uid in uids:
+            what, expected = "a key is there twice", f"once, as in row {uids[uid]}"
+            raise rows.refusal(AnomalyKind.REPEATED_KEY, what, line, KEY, stored=uid, expected=expected)
+        if _BEYOND_FIPS.fullmatch(cells[layout[FIPS]]):
+            _refuse_swapped_keys(rows, line, cells[layout[FIPS]])
+        uids[uid] = line
+        counts.add(line, cells)
+    _check_leading_order(rows, layout)
+    check_days(rows, days, counts.cells, counts.blanks, len(left_out))
+    return ParsedFeed(_long_table(list(uids), list(days.values()), counts), rows.anomalies)
+
+
+def _column(rows: CsvRows, left_out: list[int], position: int, name: str) -> str | date | None:
+    """What a column is: a leading one, a day, or none where a header that was meant for a day does not parse."""
+    if name in LEADING_COLUMNS:
+        return name
+    day = _day(name)
+    if day is not None:
+        return day
+    if not _HAS_DIGIT.search(name):
+        raise rows.unknown_column(position, name)
+    rows.refuse_or_note(
+        AnomalyKind.UNPARSABLE_DATE, "a date does not parse", 1, name, stored=show(name), expected="M/D/YY"
+    )
+    left_out.append(position)
+    return None
 
 
 def _day(name: str) -> date | None:
@@ -93,30 +110,71 @@ def _day(name: str) -> date | None:
         return None
 
 
-def _counts(rows: CsvRows, line: int, cells: list[str]) -> list[int]:
-    joined = "".join(cells)
-    if (
-        joined.isascii()
-        and joined.isdigit()
-        and "" not in cells
-        and len(max(cells, key=len)) < len(str(LARGEST_INTEGER))
-    ):
-        return list(map(int, cells))
-    # Half a million cells pass above; one by one only to say which cell it is.
-    names = [name for name in rows.header if name not in LEADING_COLUMNS]
-    return [rows.count(cell, line, name) for cell, name in zip(cells, names, strict=True)]
+def _refuse_swapped_keys(rows: CsvRows, line: int, text: str) -> None:
+    raise rows.refusal(
+        AnomalyKind.SWAPPED_COLUMNS,
+        "a county's FIPS code looks like a UID: the two columns are exchanged",
+        line,
+        FIPS,
+        stored=show(text),
+        expected="at most 5 digits",
+    )
 
 
-def _long_table(uids: list[int], days: list[date], counts: array[int]) -> pa.Table:
+def _check_leading_order(rows: CsvRows, layout: dict[object, int]) -> None:
+    for before, column in pairwise(LEADING_COLUMNS):
+        if layout[column] < layout[before]:
+            rows.note(AnomalyKind.COLUMN_ORDER, 1, column)
+
+
+class _Counts:
+    """The counts of a file, row after row.
+
+    Args:
+        rows: The file.
+        positions: Of the date columns, in the file's order.
+
+    Attributes:
+        cells: One per county and day; 0 where blank.
+        blanks: Positions in `cells` that are blank.
+    """
+
+    def __init__(self, rows: CsvRows, positions: list[int]) -> None:
+        self.cells = array("q")
+        self.blanks: list[int] = []
+        self._rows = rows
+        self._positions = positions
+
+    def add(self, line: int, cells: list[str]) -> None:
+        """Add the counts of one row."""
+        texts = [cells[position] for position in self._positions]
+        joined = "".join(texts)
+        if joined.isascii() and joined.isdigit() and "" not in texts and len(max(texts, key=len)) < LARGEST_DIGITS:
+            self.cells.extend(map(int, texts))
+            return
+        # Half a million cells pass above; one by one only to say which cell it is.
+        for position, text in zip(self._positions, texts, strict=True):
+            name = self._rows.header[position]
+            if text.strip():
+                self.cells.append(self._rows.count(text, line, name))
+            else:
+                self._rows.note(AnomalyKind.BLANK_COUNT, line, name)
+                self.blanks.append(len(self.cells))
+                self.cells.append(0)
+
+
+def _long_table(uids: list[int], days: list[date], counts: _Counts) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
     epoch = date(1970, 1, 1)
     ordinals = np.tile(np.array([(day - epoch).days for day in days], dtype="int32"), len(uids))
+    blank = np.zeros(len(counts.cells), dtype=bool)
+    blank[counts.blanks] = True
     return pa.table(
         {
             "uid": pa.array(np.repeat(np.array(uids, dtype="int64"), len(days))),
             "date": pa.array(ordinals).cast(pa.date32()),
-            "confirmed": pa.array(np.frombuffer(counts, dtype="int64")),
+            "confirmed": pa.array(np.frombuffer(counts.cells, dtype="int64"), mask=blank if counts.blanks else None),
         }
     )

@@ -2,17 +2,22 @@
 
 Format: https://www.kaggle.com/datasets/arashnic/hr-analytics-job-change-of-data-scientists, `aug_train.csv` with
 `target` (labelled) and `aug_test.csv` without it (unlabelled).
-Texts are kept as published, blank is null; values are not checked against a vocabulary, but what a spreadsheet makes
-of `10/49` is refused, since the value that was meant is gone.
+Texts are kept as published, blank is null; values are not checked against a vocabulary.
+What a spreadsheet makes of them is: `Oct-49` as a company's size can only have been `10/49` and is read so; of
+anything else that it took for a date, the value that was meant is gone.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from repro_assets.feeds.csv_rows import CsvRows, read_rows, show
+from repro_assets.feeds.anomalies import AnomalyKind, show
+from repro_assets.feeds.csv_rows import CsvRows
+from repro_assets.feeds.kaggle_columns import ColumnWitness
 from repro_assets.feeds.parsed_feed import ParsedFeed
 
 if TYPE_CHECKING:
@@ -36,6 +41,7 @@ _TEXTS = (
 )
 COLUMNS = (KEY, "city", "city_development_index", *_TEXTS, "training_hours")
 
+_EXCEL_DATES = {"oct-49": "10/49"}  # lower case; of the published sizes, only this one looks like a date
 _DECIMAL = re.compile(r"\d+(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
 _TARGETS = {"1.0": 1, "0.0": 0, "1": 1, "0": 0}
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -48,42 +54,56 @@ _SPOILT = re.compile(
 )
 
 
-def parse_jobs(source: str, content: bytes) -> ParsedFeed:
+def parse_jobs(source: str, content: bytes, accept: frozenset[AnomalyKind] = frozenset()) -> ParsedFeed:
     """Read a labelled or an unlabelled file.
 
     Args:
         source: Name of the file, for messages.
         content: The uncompressed bytes.
+        accept: Anomalies that the file is not refused for.
 
     Returns:
         Rows with the columns as published (whole numbers int64, `city_development_index` float64, the rest text),
         `target` (1, 0, null where unlabelled) and `labelled`, one per enrollee, in the file's order.
 
     Raises:
-        MalformedFeed: The file is not exactly of this format; with row and column.
+        AnomalyRefused: The file is not of this format, or holds what would corrupt the table; with row and column.
     """
-    rows = read_rows(source, content)
+    rows = CsvRows(source, content, accept)
     labelled = TARGET in rows.header
-    positions = rows.columns((*COLUMNS, TARGET) if labelled else COLUMNS)
+    columns = (*COLUMNS, TARGET) if labelled else COLUMNS
+    positions = rows.layout(columns, lambda position, name: _column(rows, columns, position, name))
     people: dict[int, int] = {}
     values: dict[str, list[object]] = {column: [] for column in (*COLUMNS, TARGET)}
+    witness = ColumnWitness()
     for line, cells in rows.records():
         person = rows.key(cells[positions[KEY]], line, KEY)
         if person in people:
-            raise rows.refusal(
-                "a key is there twice", line, KEY, stored=person, expected=f"once, as in row {people[person]}"
-            )
+            what, expected = "a key is there twice", f"once, as in row {people[person]}"
+            raise rows.refusal(AnomalyKind.REPEATED_KEY, what, line, KEY, stored=person, expected=expected)
         people[person] = line
         values[KEY].append(person)
         for column in COLUMNS[1:]:
-            values[column].append(_value(rows, cells[positions[column]], line, column))
+            text = cells[positions[column]]
+            witness.see(column, text, line)
+            values[column].append(_value(rows, text, line, column))
         values[TARGET].append(_target(rows, cells[positions[TARGET]], line) if labelled else None)
+    witness.refuse_swapped(rows)
+    for before, column in pairwise(columns):
+        if positions[column] < positions[before]:
+            rows.note(AnomalyKind.COLUMN_ORDER, 1, column)
     return ParsedFeed(
         rows=_table(values, labelled=labelled),
-        anomalies=tuple(rows.anomalies.values()),
+        anomalies=rows.anomalies,
         part="labelled" if labelled else "unlabelled",
         lines=tuple(people.values()),
     )
+
+
+def _column(rows: CsvRows, columns: Sequence[str], position: int, name: str) -> str:
+    if name not in columns:
+        raise rows.unknown_column(position, name)
+    return name
 
 
 def _value(rows: CsvRows, text: str, line: int, column: str) -> object:
@@ -91,30 +111,37 @@ def _value(rows: CsvRows, text: str, line: int, column: str) -> object:
         return rows.count(text, line, column)
     if column == "city_development_index":
         return _index(rows, text, line, column)
+    meant = _EXCEL_DATES.get(text.lower()) if column == "company_size" else None
+    if meant is not None:
+        rows.note(AnomalyKind.EXCEL_DATE, line, column)
+        return meant
     if _SPOILT.fullmatch(text):
         raise rows.refusal(
+            AnomalyKind.SPOILT_VALUE,
             "a spreadsheet has spoilt a value",
             line,
             column,
             stored=show(text),
-            expected="the text as published, such as 10/49",
+            expected="the text as published",
             fix="Download the file again and do not save it from a spreadsheet",
         )
     if not text and column == "city":
-        raise rows.refusal("a city is blank", line, column, expected="a city code")
+        raise rows.refusal(AnomalyKind.BLANK_CITY, "a city is blank", line, column, expected="a city code")
     return text or None
 
 
 def _index(rows: CsvRows, text: str, line: int, column: str) -> float:
     value = float(text) if _DECIMAL.fullmatch(text) else math.nan
     if not math.isfinite(value):
-        raise rows.refusal("a number does not parse", line, column, stored=show(text), expected="a decimal number")
+        what, expected = "a number does not parse", "a decimal number"
+        raise rows.refusal(AnomalyKind.BAD_NUMBER, what, line, column, stored=show(text), expected=expected)
     return value
 
 
 def _target(rows: CsvRows, text: str, line: int) -> int:
     if text not in _TARGETS:
-        raise rows.refusal("a label does not parse", line, TARGET, stored=show(text), expected="0.0 or 1.0")
+        what, expected = "a label does not parse", "0.0 or 1.0"
+        raise rows.refusal(AnomalyKind.BAD_LABEL, what, line, TARGET, stored=show(text), expected=expected)
     return _TARGETS[text]
 
 

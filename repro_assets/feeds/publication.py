@@ -9,37 +9,81 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from repro_assets.pins.canonical import canonical_json
+from repro_assets.pins.document_form import Form, Items, Maybe, misfit
 
 SCHEMA = "repro-publications/1"
 
+_PLACE: dict[str, Form] = {"row": Maybe(int), "column": Maybe(str)}
+_ANOMALY: Form = {
+    "name": str,
+    "count": int,
+    **_PLACE,
+    "examples": Maybe(Items(_PLACE)),
+    "accepted": Maybe(bool),
+}
+_PUBLICATION: Form = {
+    **dict.fromkeys(("source", "sha256", "content_sha256"), str),
+    **dict.fromkeys(("published", "part"), Maybe(str)),
+    "anomalies": Maybe(Items(_ANOMALY)),
+}
+_FORM: Form = {"schema": str, "publications": Items(_PUBLICATION)}
+_EXAMPLES = 5  # of an anomaly: a commit is no place for half a million of them
 _DAY = len("2020-06-11")
 _DAY_IN_NAME = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something unusual in a file that was read right nevertheless.
+    """Something unusual in a file, as it is recorded; what names there are says `feeds.anomalies`.
+
+    It holds no cell of the file: a commit's text outlives the rows of a person who is to be forgotten.
 
     Attributes:
-        name: What it is: `bom`, `crlf`, `float_key`, `clock_skew`.
+        name: What it is, such as `float_key`.
         count: How often it occurs.
         row: Line of the first one, 1-based as an editor shows it; None where it concerns the whole file.
         column: Column of the first one; None where it concerns whole rows.
+        examples: Row and column of the first few.
+        accepted: Whether the file would have been refused for it, had nobody accepted it.
     """
 
     name: str
     count: int = 1
     row: int | None = None
     column: str | None = None
+    examples: tuple[tuple[int | None, str | None], ...] = ()
+    accepted: bool = False
+
+    def again(self, row: int | None, column: str | None) -> Anomaly:
+        """The same with one more occurrence."""
+        places = self.examples or ((self.row, self.column),)
+        places = places if len(places) == _EXAMPLES else (*places, (row, column))
+        return replace(self, count=self.count + 1, examples=places)
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in a commit and in `ingest`'s JSON document."""
-        return {"name": self.name, "count": self.count, "row": self.row, "column": self.column}
+        """As it stands in a commit and in `ingest`'s JSON document; what is not used is left out."""
+        document: dict[str, Any] = {"name": self.name, "count": self.count, "row": self.row, "column": self.column}
+        if self.examples:
+            document["examples"] = [{"row": row, "column": column} for row, column in self.examples]
+        if self.accepted:
+            document["accepted"] = True
+        return document
+
+    def as_text(self) -> str:
+        """In a few words, for people."""
+        facts = [str(self.count)]
+        if self.row is not None:
+            facts.append(f"row {self.row}" if self.count == 1 else f"first in row {self.row}")
+        if self.column is not None:
+            facts.append(f"column {self.column}")
+        if self.accepted:
+            facts.append("accepted")
+        return f"{self.name} ({', '.join(facts)})"
 
 
 # What the generated sample's files are called: a table holds the sample or real publications, never both.
@@ -95,9 +139,10 @@ def from_user_metadata(text: str | None) -> tuple[Publication, ...]:
         return ()
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    # Whoever can write to the table can write our schema's name over something else.
+    if misfit(document, _FORM) is not None or document["schema"] != SCHEMA:
         return ()
     return tuple(_from_dict(item) for item in document["publications"])
 
@@ -167,5 +212,10 @@ def _from_dict(item: dict[str, Any]) -> Publication:
         content_sha256=item["content_sha256"],
         published=item.get("published"),
         part=item.get("part"),
-        anomalies=tuple(Anomaly(**anomaly) for anomaly in item.get("anomalies", ())),
+        anomalies=tuple(_anomaly(found) for found in item.get("anomalies") or ()),
     )
+
+
+def _anomaly(item: dict[str, Any]) -> Anomaly:
+    places = tuple((place.get("row"), place.get("column")) for place in item.get("examples") or ())
+    return Anomaly(item["name"], item["count"], item.get("row"), item.get("column"), places, bool(item.get("accepted")))

@@ -6,11 +6,13 @@ What the bytes mean is the business of `csv_rows` and the parsers.
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro_assets.errors import MalformedFeed
+from repro_assets.feeds.anomalies import AnomalyKind, refusal
 from repro_assets.feeds.publication import Publication
 
 LARGEST_BYTES = 2**30
@@ -20,7 +22,10 @@ LARGEST_RATIO = 200
 _RATIO_FROM = 16 * 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-_CHUNK = 2**20
+_LARGEST_MEMBERS = 2**16  # a file of nothing but empty members costs time and gives nothing
+_CHUNK_IN = 2**14
+_CHUNK_OUT = 2**20
+_PADDING = re.compile(rb"\0*")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def read_file(path: Path) -> bytes:
         raise MalformedFeed("no such file", where=path, expected="a published file", fix="Check the path")
     if not path.is_file():
         raise MalformedFeed("not a regular file", where=path, expected="a published file")
-    _refuse_size(path.stat().st_size, path)
+    _refuse_size(path.stat().st_size, str(path))
     try:
         return path.read_bytes()
     except OSError as error:
@@ -83,47 +88,86 @@ def uncompress(data: bytes, source: str) -> bytes:
     _refuse_size(len(data), source)
     if not data.startswith(_GZIP_MAGIC):
         if source.partition("@")[0].endswith(".gz") and data:
-            raise MalformedFeed("not a gzip file, in spite of its name", where=source, stored=repr(data[:2]))
+            what = "not a gzip file, in spite of its name"
+            raise refusal(AnomalyKind.NOT_GZIP, what, source, None, stored=repr(data[:2]), expected="0x1f 0x8b")
         content = data
     else:
-        content = _gunzip(data, source)
+        content = _Gunzip(data, source).content()
     if not content:
-        raise MalformedFeed("the file is empty", where=f"{source}, row 1", expected="a header and rows")
+        raise refusal(AnomalyKind.EMPTY_FILE, "the file is empty", source, 1, expected="a header and rows")
     return content
 
 
-def _gunzip(data: bytes, source: str) -> bytes:
-    pieces: list[bytes] = []
-    size, rest = 0, data
-    while rest:
+class _Gunzip:
+    """All members of a gzip file, unpacked piece by piece within bounds.
+
+    A refusal names the row that unpacking had come to.
+    """
+
+    def __init__(self, data: bytes, source: str) -> None:
+        self._data = data
+        self._source = source
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def content(self) -> bytes:
+        """The unpacked bytes.
+
+        Raises:
+            AnomalyRefused: Truncated, damaged, or far larger unpacked than packed.
+        """
+        position = members = 0
+        while position < len(self._data):
+            position = self._member(position)
+            members += 1
+            if members > _LARGEST_MEMBERS:
+                raise self._refusal(
+                    AnomalyKind.GZIP_BOMB, "the gzip file has too many members", expected=_LARGEST_MEMBERS
+                )
+            # Padding with zero bytes after the last member is allowed by every gzip tool.
+            padding = _PADDING.match(self._data, position)
+            position = padding.end() if padding else position
+        return b"".join(self._pieces)
+
+    def _member(self, position: int) -> int:
+        """Unpack the member that starts here; where it ends."""
         member = zlib.decompressobj(wbits=_GZIP_WINDOW)
-        try:
-            while not member.eof:
-                piece = member.decompress(rest, _CHUNK)
-                rest = member.unconsumed_tail
-                if not piece and not rest and not member.eof:
-                    raise MalformedFeed("the gzip file ends too early", where=source, fix="Get the whole file again")
-                pieces.append(piece)
-                size += len(piece)
-                _refuse_bomb(size, len(data), source)
-        except zlib.error as error:
-            raise MalformedFeed("the gzip file is damaged", where=source, stored=error) from error
-        # Padding with zero bytes after the last member is allowed by every gzip tool.
-        rest = member.unused_data.lstrip(b"\0")
-    return b"".join(pieces)
+        while not member.eof:
+            chunk = self._data[position : position + _CHUNK_IN]
+            try:
+                piece = member.decompress(chunk, _CHUNK_OUT)
+            except zlib.error as error:
+                raise self._refusal(
+                    AnomalyKind.GZIP_DAMAGED, "the gzip file is damaged", stored=error, fix="Get the file again"
+                ) from error
+            position += len(chunk) - len(member.unconsumed_tail) - len(member.unused_data)
+            if not chunk and not piece and not member.eof:
+                raise self._refusal(
+                    AnomalyKind.GZIP_TRUNCATED, "the gzip file ends too early", fix="Get the whole file again"
+                )
+            self._add(piece)
+        return position
+
+    def _add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        _refuse_size(self._size, self._source)
+        if self._size > max(_RATIO_FROM, LARGEST_RATIO * len(self._data)):
+            raise self._refusal(
+                AnomalyKind.GZIP_BOMB,
+                "the gzip file unpacks to far more than it holds",
+                stored=f"{len(self._data)} bytes packed, over {self._size} unpacked",
+                expected=f"at most {LARGEST_RATIO} times as much",
+            )
+
+    def _refusal(
+        self, kind: AnomalyKind, what: str, *, stored: object = None, expected: object = None, fix: str | None = None
+    ) -> MalformedFeed:
+        row = 1 + sum(piece.count(b"\n") for piece in self._pieces)
+        return refusal(kind, what, self._source, row, stored=stored, expected=expected, fix=fix)
 
 
-def _refuse_bomb(size: int, compressed: int, source: str) -> None:
-    _refuse_size(size, source)
-    if size > max(_RATIO_FROM, LARGEST_RATIO * compressed):
-        raise MalformedFeed(
-            "the gzip file unpacks to far more than it holds",
-            where=source,
-            stored=f"{compressed} bytes packed, over {size} unpacked",
-            expected=f"at most {LARGEST_RATIO} times as much",
-        )
-
-
-def _refuse_size(size: int, where: object) -> None:
+def _refuse_size(size: int, source: str) -> None:
     if size > LARGEST_BYTES:
-        raise MalformedFeed("the file is too large", where=where, stored=f"over {LARGEST_BYTES} bytes")
+        what = "the file is too large"
+        raise refusal(AnomalyKind.TOO_LARGE, what, source, None, stored=f"over {LARGEST_BYTES} bytes")

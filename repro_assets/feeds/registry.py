@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.feeds import jhu, kaggle
+from repro_assets.feeds.anomalies import AnomalyKind
 from repro_assets.feeds.parsed_feed import ParsedFeed
 
 
@@ -18,7 +19,7 @@ class Feed:
     Attributes:
         table: Name of the raw table.
         keys: Columns that identify a row.
-        parse: Source name and uncompressed bytes to rows.
+        parse: Source name, uncompressed bytes and accepted anomalies to rows.
         part_column: Column that says which part a row is of; None where a publication is always the whole table.
         parts: Value of `part_column` for each part's name.
         git_path: Path of the published file in its publisher's git repository.
@@ -26,7 +27,7 @@ class Feed:
 
     table: str
     keys: tuple[str, ...]
-    parse: Callable[[str, bytes], ParsedFeed]
+    parse: Callable[[str, bytes, frozenset[AnomalyKind]], ParsedFeed]
     part_column: str | None = None
     parts: Mapping[str, object] = field(default_factory=dict)
     git_path: str | None = None

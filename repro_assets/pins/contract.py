@@ -11,10 +11,28 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from repro_assets.errors import BadInput, DataDamaged
+from repro_assets.pins.document_form import Each, Form, Items, Maybe, misfit
 from repro_assets.pins.run_record import RunRecord, StageRecord, stage_record
 
 REQUEST = "repro-contract-request/1"
 RESULT = "repro-contract-result/1"
+
+
+_REQUEST_FORM: Form = {
+    "data_version": str,
+    "stages": Items(str),
+    "parameters": Each(dict),
+    "environment": str,
+    "record": bool,
+    "cluster": str,
+    "champion": Maybe(dict),
+}
+_RESULT_FORM: Form = {
+    "stages": Items({"asset": str, "mlflow_run_id": str, "manifest": dict}),
+    "capsule": Maybe(str),
+    "seconds": float,
+    "failure": Maybe({"kind": str, "message": str, "exit_code": int}),
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,9 @@ class Request:
                 stored=sorted(values),
                 expected=sorted(cls.__dataclass_fields__),
             )
+        wrong = misfit(values, _REQUEST_FORM)
+        if wrong is not None:
+            raise BadInput("a request has a field of another kind", where=where, stored=wrong)
         return cls(**{**values, "stages": tuple(values["stages"])})
 
 
@@ -133,11 +154,14 @@ class Result:
         if not isinstance(document, Mapping) or document.get("schema") != RESULT:
             found = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
             raise DataDamaged("a capsule answered in another form", where=where, stored=found, expected=RESULT)
-        try:
-            stages = [
-                stage_record(stage["asset"], stage["mlflow_run_id"], stage["manifest"]) for stage in document["stages"]
-            ]
-            failure = Failure(**document["failure"]) if document["failure"] else None
-            return cls({stage.asset: stage for stage in stages}, document["capsule"], document["seconds"], failure)
-        except (KeyError, TypeError) as error:
-            raise DataDamaged("a capsule's answer lacks a field", where=where, stored=str(error)) from error
+        wrong = misfit(document, _RESULT_FORM)
+        if wrong is not None:
+            raise DataDamaged("a capsule's answer lacks a field", where=where, stored=wrong)
+        stages = [
+            stage_record(stage["asset"], stage["mlflow_run_id"], stage["manifest"]) for stage in document["stages"]
+        ]
+        said = document.get("failure")
+        failure = Failure(said["kind"], said["message"], said["exit_code"]) if said else None
+        return cls(
+            {stage.asset: stage for stage in stages}, document.get("capsule"), float(document["seconds"]), failure
+        )

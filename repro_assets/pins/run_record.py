@@ -14,10 +14,33 @@ from typing import Any
 
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.data import DataPin
+from repro_assets.pins.document_form import Each, Form, Items, Maybe, misfit
 from repro_assets.pins.manifest import SCHEMA
 
 # One part of a path at most, whoever wrote the manifest.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}")
+# What is read of a manifest, whatever commit wrote it.
+_FORM: Form = {
+    "identity": {"digest": str},
+    "pins": {
+        "data": Each(
+            {
+                **dict.fromkeys(("table", "uri", "table_id", "commit_sha256", "fingerprint"), str),
+                **dict.fromkeys(("version", "timestamp", "rows"), int),
+                "schema": Items(Items(str, length=2)),
+            }
+        ),
+        "code": {"capsule": str},
+        "environment": {"declared": {"name": str, "lock_sha256": str}, "effective": {"mode": str}},
+        "compute": {"declared": {"name": str, "sha256": str}},
+    },
+    "parameters": dict,
+    "inputs": Each({"identity": str, "digest": str, "mlflow_run_id": str}),
+    "output": {"digest": str, "parts": Items({"name": str, "digest": str})},
+    "metrics": Each(float),
+    "tolerance": dict,
+    "champion": Maybe(dict),
+}
 
 
 @dataclass(frozen=True)
@@ -132,12 +155,17 @@ def stage_record(asset: str, mlflow_run_id: str, document: Mapping[str, Any]) ->
         DataDamaged: It is of another schema or asset, or lacks what a manifest has.
     """
     where = f"manifest of {asset}, MLflow run {mlflow_run_id}"
+    if not isinstance(document, Mapping):
+        raise DataDamaged("a manifest is not an object", where=where, stored=type(document).__name__)
     if document.get("schema") != SCHEMA:
         raise DataDamaged("a manifest has another schema", where=where, stored=document.get("schema"), expected=SCHEMA)
     if document.get("asset") != asset:
         raise DataDamaged(
             "a manifest speaks of another asset", where=where, stored=document.get("asset"), expected=asset
         )
+    wrong = misfit(document, _FORM)
+    if wrong is not None:
+        raise DataDamaged("a manifest lacks what every manifest has", where=where, stored=wrong)
     record = StageRecord(asset, mlflow_run_id, document)
     try:
         _ = record.identity, record.output_digest, record.parts, record.metrics

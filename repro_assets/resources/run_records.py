@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged
+from repro_assets.pins.document_form import Each, Form, Items, Maybe, misfit
 from repro_assets.pins.manifest import RUN_SCHEMA, manifest_digest
 from repro_assets.pins.run_record import RunRecord, StageRecord, stage_record
 from repro_assets.resources.tracking_store import speaking_of
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _DIGEST_TAG = "repro.manifest"
 _FIX = "Restore the artifact from a copy of the store"
+# What is read of a run's manifest, whatever commit wrote it.
+_RUN_FORM: Form = {
+    "data_version": str,
+    "stages": Each(
+        {
+            **dict.fromkeys(("mlflow_run_id", "state", "identity", "output_digest"), str),
+            "manifest_sha256": Maybe(str),
+        }
+    ),
+    "order": Items(str),
+    "runs": {"dagster": str},
+}
 
 
 def load_record(client: MlflowClient, parent: Run) -> RunRecord:
@@ -72,6 +85,14 @@ def run_document(client: MlflowClient, parent: Run) -> dict[str, Any]:
             where=parent.info.run_id,
             stored=document.get("schema"),
             expected=RUN_SCHEMA,
+        )
+    wrong = misfit(document, _RUN_FORM)
+    if wrong is not None or set(document["order"]) != set(document["stages"]):
+        raise DataDamaged(
+            "a run's manifest lacks what every one has",
+            where=parent.info.run_id,
+            stored=wrong or "order does not name the stages",
+            fix=_FIX,
         )
     return document
 
@@ -122,7 +143,12 @@ def verified_artifact(client: MlflowClient, run_id: str, name: str, sha256: str)
 
 
 def _add_stage(
-    client: MlflowClient, stages: dict[str, StageRecord], asset: str, run_id: str, own: Mapping[str, Mapping[str, Any]]
+    client: MlflowClient,
+    stages: dict[str, StageRecord],
+    asset: str,
+    run_id: str,
+    own: Mapping[str, Mapping[str, Any]],
+    below: tuple[str, ...] = (),
 ) -> None:
     """Add an asset after everything it was made of: a run may hold only the end of the chain.
 
@@ -133,15 +159,26 @@ def _add_stage(
         run_id: MLflow run that computed it, as whatever was made of it says.
         own: Stages of the run itself, by asset. A run that confirmed a standing output has a stage of its own for it,
             while what it made next names the standing one.
+        below: Assets that were made of it, one of the other.
+
+    Raises:
+        DataDamaged: A manifest is not the one that was recorded, or an asset was made of itself.
     """
     if asset in stages:
         return
+    if asset in below:
+        raise DataDamaged(
+            "manifests name each other as what they were made of",
+            where=f"MLflow run {run_id}",
+            stored=" of ".join((*below, asset)),
+            fix=_FIX,
+        )
     run_id = str(own.get(asset, {}).get("mlflow_run_id", run_id))
     tag = client.get_run(run_id).data.tags.get(_DIGEST_TAG)
     digests = [digest for digest in (tag, own.get(asset, {}).get("manifest_sha256")) if digest is not None]
     record = stage_record(asset, run_id, _checked(client, run_id, digests))
     for upstream, entry in sorted(record.manifest["inputs"].items()):
-        _add_stage(client, stages, upstream, entry["mlflow_run_id"], own)
+        _add_stage(client, stages, upstream, entry["mlflow_run_id"], own, (*below, asset))
         _require_link(record, entry, stages[upstream])
     stages[asset] = record
 
@@ -168,7 +205,9 @@ def _checked(client: MlflowClient, run_id: str, recorded: list[str]) -> dict[str
     try:
         document: dict[str, Any] = json.loads(content)
         found = manifest_digest(document)
-    except (ValueError, TypeError, RecursionError) as error:
+        if not isinstance(document, dict):
+            raise TypeError("it is not an object")
+    except (ValueError, TypeError, RecursionError, BadInput) as error:
         raise DataDamaged(
             "a manifest can't be read", where=f"MLflow run {run_id}", stored=str(error), fix=_FIX
         ) from error

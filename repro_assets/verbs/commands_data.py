@@ -22,6 +22,7 @@ def ingest(
     path: str | None,
     since: str | None,
     skip_refused: bool,
+    accept: Sequence[str],
     json: bool,
 ) -> None:
     """`repro ingest`."""
@@ -43,9 +44,11 @@ def ingest(
                 settings=here,
                 open_spark=spark_opener(here),
                 report=say,
+                accept=accept,
             )
         else:
-            result = ingest_files(table, files, settings=here, open_spark=spark_opener(here), report=say)
+            opener = spark_opener(here)
+            result = ingest_files(table, files, settings=here, open_spark=opener, report=say, accept=accept)
     except IngestStopped as stopped:
         if json:
             printing.document(stopped.result.as_dict())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Outside, ReproError
+from repro_assets.feeds.anomalies import AnomalyKind, accepted_kinds
 from repro_assets.feeds.delta_commit import BatchItem, Outcome, commit_batch
 from repro_assets.feeds.git_history import GitVersion, published_versions, read_blob
 from repro_assets.feeds.history import TableHistory, note_unchanged, read_history, read_on
@@ -65,6 +66,7 @@ def ingest_files(
     settings: Settings,
     open_spark: Callable[[], SparkSession],
     report: Callable[[str], None],
+    accept: Sequence[str] = (),
 ) -> IngestResult:
     """Ingest published files in the order given.
 
@@ -74,9 +76,10 @@ def ingest_files(
         settings: Where the lake and the locks are.
         open_spark: Opens the session; called only when there is something to commit.
         report: Gets one line per file.
+        accept: Names of anomalies that a file is not refused for; each that occurs goes into its commit.
 
     Raises:
-        BadInput: No such table, or no files.
+        BadInput: No such table, no files, or an anomaly that can't be accepted.
         IngestStopped: A file is malformed or stale, or its commit failed; those before it are committed.
         Outside: Another ingestion of this table does not end.
     """
@@ -84,7 +87,7 @@ def ingest_files(
     if not files:
         raise BadInput("no files to ingest", where=table, fix=f"`repro ingest {table} FILE…`")
     offers = [Offer(path.name, day_in_name(path.name), partial(read_file, path)) for path in files]
-    return _ingest(feed, offers, settings, open_spark, report)
+    return _ingest(feed, offers, settings, open_spark, report, accepted_kinds(accept))
 
 
 def ingest_git(
@@ -97,6 +100,7 @@ def ingest_git(
     path: str | None = None,
     since: str | None = None,
     skip_refused: bool = False,
+    accept: Sequence[str] = (),
 ) -> IngestResult:
     """Ingest every published version of a file from a git clone, in history order.
 
@@ -109,9 +113,10 @@ def ingest_git(
         path: Path of the file from the repository's top; by default the publisher's own.
         since: Only versions after this revision.
         skip_refused: Go on after a malformed or stale version; the records list it.
+        accept: Names of anomalies that a version is not refused for; each that occurs goes into its commit.
 
     Raises:
-        BadInput: No such table, repository, revision or file.
+        BadInput: No such table, repository, revision or file, or an anomaly that can't be accepted.
         IngestStopped: A version is refused, or its commit failed; those before it are committed.
         Outside: git failed, or another ingestion of this table does not end.
     """
@@ -119,8 +124,9 @@ def ingest_git(
     path = path or feed.git_path
     if path is None:
         raise BadInput("this table's publisher has no git repository", where=table, fix="Name the file by --path")
+    kinds = accepted_kinds(accept)
     offers = [_git_offer(repo, version) for version in published_versions(repo, path, since)]
-    return _ingest(feed, offers, settings, open_spark, report, skip_refused=skip_refused)
+    return _ingest(feed, offers, settings, open_spark, report, kinds, skip_refused=skip_refused)
 
 
 def _git_offer(repo: Path, version: GitVersion) -> Offer:
@@ -134,12 +140,13 @@ def _ingest(
     settings: Settings,
     open_spark: Callable[[], SparkSession],
     report: Callable[[str], None],
+    accept: frozenset[AnomalyKind],
     *,
     skip_refused: bool = False,
 ) -> IngestResult:
     with _lock(feed.table, settings, report):
-        store = DeltaStore(feed, raw_table_uri(settings.raw, feed.table), open_spark)
-        intake = Intake(feed, store, report, skip_refused)
+        store = DeltaStore(feed, raw_table_uri(settings.raw, feed.table), open_spark, accept)
+        intake = Intake(feed, store, report, skip_refused, accept)
         result = IngestResult(feed.table, intake.records)
         try:
             for offer in offers:
@@ -183,9 +190,17 @@ class DeltaStore:
         feed: The table's keys and parts.
         uri: Location of the table.
         open_spark: Opens the session, on the first commit.
+        accept: Anomalies that a publication is not refused for.
     """
 
-    def __init__(self, feed: Feed, uri: str, open_spark: Callable[[], SparkSession]) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        uri: str,
+        open_spark: Callable[[], SparkSession],
+        accept: frozenset[AnomalyKind] = frozenset(),
+    ) -> None:
+        self._accept = accept
         self._feed = feed
         self._open_spark = open_spark
         self._history = read_history(uri)
@@ -196,7 +211,7 @@ class DeltaStore:
 
     def commit(self, batch: Sequence[BatchItem]) -> Outcome:
         """Commit a batch and read on; a batch that changes nothing is written down beside the table."""
-        outcome = commit_batch(self._open_spark(), self._feed, self._history, batch)
+        outcome = commit_batch(self._open_spark(), self._feed, self._history, batch, self._accept)
         if outcome.version is None:
             self._history = note_unchanged(self._history, [item.publication for item in batch])
         else:

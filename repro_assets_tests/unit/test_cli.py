@@ -152,6 +152,7 @@ REFUSED = {
     "half of the demo's files": (["demo", "--covid", "."], "--covid DIR_OR_GIT --jobs"),
     "one port twice": (["ui", "--dagster-port", "5000"], "same port"),
     "files and a clone": (["ingest", "covid_cases", "a.csv", "--from-git", "."], "two ways"),
+    "an anomaly that there is none of": (["ingest", "job_changes", "a.csv", "--accept", "typo"], "no such anomaly"),
     "a clone's option without a clone": (["ingest", "covid_cases", "--since", "x"], "--from-git"),
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from repro_assets.errors import MalformedFeed
+from repro_assets.feeds.anomalies import AnomalyRefused
 from repro_assets.feeds.kaggle import COLUMNS, parse_jobs
+from repro_assets.feeds.publication import Anomaly
 
 PERSON = {
     "enrollee_id": "8949",
@@ -80,9 +82,7 @@ def test_values_are_not_checked_against_a_vocabulary(value: str) -> None:
     assert parse_jobs("a", labelled({"company_size": value})).rows["company_size"].to_pylist() == [value]
 
 
-@pytest.mark.parametrize(
-    "value", ["Oct-49", "oct-49", "1-Apr", "Apr-01", "01/10/1949", "1949-10-01 00:00:00", "#NAME?", "####"]
-)
+@pytest.mark.parametrize("value", ["Nov-49", "1-Apr", "Apr-01", "01/10/1949", "1949-10-01 00:00:00", "#NAME?", "####"])
 def test_a_value_spoilt_by_a_spreadsheet_is_refused(value: str) -> None:
     with pytest.raises(MalformedFeed, match=rf"spreadsheet.*\[aug_train.csv, row 3, column company_size\].*{value}"):
         parse_jobs("aug_train.csv", labelled({}, {"enrollee_id": "2", "company_size": value}))
@@ -126,3 +126,45 @@ def test_an_unknown_column_is_refused_by_its_name() -> None:
     content = labelled().replace(b"gender", b"sex", 1)
     with pytest.raises(MalformedFeed, match=r"unknown column.*row 1, column sex"):
         parse_jobs("aug_train.csv", content)
+
+
+@pytest.mark.parametrize("text", ["Oct-49", "oct-49"])
+def test_the_one_size_that_a_spreadsheet_takes_for_a_date_is_read_as_published(text: str) -> None:
+    parsed = parse_jobs("aug_train.csv", labelled({}, {"enrollee_id": "2", "company_size": text}))
+    assert parsed.rows["company_size"].to_pylist() == ["10/49", "10/49"]
+    assert parsed.anomalies == (Anomaly("excel_date", 1, 3, "company_size"),)
+
+
+def test_the_same_text_in_another_column_is_spoilt() -> None:
+    with pytest.raises(AnomalyRefused, match=r"spoilt_value.*column experience"):
+        parse_jobs("aug_train.csv", labelled({"experience": "Oct-49"}))
+
+
+def exchanged(first: str, second: str, people: int = 12) -> bytes:
+    """A file whose headers of two columns are exchanged, their cells not."""
+    rows = labelled(*({"enrollee_id": str(number), "gender": "Male"} for number in range(people))).decode()
+    header, rest = rows.split("\n", 1)
+    names = [{first: second, second: first}.get(name, name) for name in header.split(",")]
+    return f"{','.join(names)}\n{rest}".encode()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("gender", "city"), ("gender", "education_level"), ("experience", "company_size"), ("company_size", "city")],
+)
+def test_exchanged_headers_are_seen_by_values_of_the_other_column(first: str, second: str) -> None:
+    with pytest.raises(AnomalyRefused, match=rf"swapped_columns: 12 of 12.*row 2, column ({first}|{second})"):
+        parse_jobs("aug_train.csv", exchanged(first, second))
+
+
+def test_a_few_values_of_another_column_prove_nothing() -> None:
+    anomalies = parse_jobs("aug_train.csv", exchanged("gender", "education_level", people=9)).anomalies
+    assert {found.name for found in anomalies} == {"column_order"}
+
+
+def test_columns_in_another_order_are_found_by_name_and_reported() -> None:
+    lines = [line.split(",") for line in labelled().decode().splitlines()]
+    moved = "\n".join(",".join([*cells[1:], cells[0]]) for cells in lines)
+    parsed = parse_jobs("aug_train.csv", moved.encode())
+    assert parsed.rows.equals(parse_jobs("a", labelled()).rows)
+    assert parsed.anomalies == (Anomaly("column_order", 1, 1, "city"),)

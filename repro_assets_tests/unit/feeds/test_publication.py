@@ -95,6 +95,14 @@ def test_a_commit_gives_back_the_publications_that_were_put_in() -> None:
         pytest.param("nightly load", id="no JSON"),
         pytest.param("[1]", id="no object"),
         pytest.param('{"job": 7}', id="another writer's document"),
+        pytest.param('{"schema": "repro-publications/1"}', id="no publications"),
+        pytest.param('{"schema": "repro-publications/1", "publications": [{"source": "a"}]}', id="fields missing"),
+        pytest.param(
+            '{"schema": "repro-publications/1",'
+            ' "publications": [{"source": "a", "sha256": "1", "content_sha256": "2", "published": 7}]}',
+            id="a time that is no text",
+        ),
+        pytest.param("[" * 100_000, id="nested without end"),
     ],
 )
 def test_what_another_writer_left_names_no_publication(text: str | None) -> None:
@@ -103,3 +111,14 @@ def test_what_another_writer_left_names_no_publication(text: str | None) -> None
 
 def test_a_unix_time_is_written_in_utc() -> None:
     assert utc_time(1591848000) == MORNING
+
+
+def test_what_an_anomaly_does_not_use_is_left_out_of_its_document() -> None:
+    assert Anomaly("bom", 1, 1).as_dict() == {"name": "bom", "count": 1, "row": 1, "column": None}
+
+
+def test_examples_and_acceptance_come_back_from_a_commit() -> None:
+    anomaly = Anomaly("doubled_column", 1, 2, "6/10/20", accepted=True).again(3, "6/10/20")
+    publication = Publication("a", "1", "2", anomalies=(anomaly,))
+    assert from_user_metadata(to_user_metadata([publication])) == (publication,)
+    assert anomaly.as_dict()["examples"] == [{"row": 2, "column": "6/10/20"}, {"row": 3, "column": "6/10/20"}]

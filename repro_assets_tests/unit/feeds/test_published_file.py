@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from repro_assets.errors import MalformedFeed
 from repro_assets.feeds import published_file
+from repro_assets.feeds.anomalies import AnomalyRefused
 from repro_assets.feeds.published_file import open_published, read_file, uncompress
 
 CONTENT = b"UID,1/22/20\n84001001,1\n"
@@ -47,7 +49,7 @@ def test_a_file_of_several_chunks_is_unpacked_whole() -> None:
     "left", [pytest.param(1, id="last byte"), pytest.param(8, id="trailer"), pytest.param(20, id="data")]
 )
 def test_a_truncated_gzip_file_is_refused(left: int) -> None:
-    with pytest.raises(MalformedFeed, match=r"ends too early \[cases.csv.gz\]"):
+    with pytest.raises(MalformedFeed, match=r"ends too early \[cases.csv.gz, row \d"):
         uncompress(gzip.compress(CONTENT)[:-left], "cases.csv.gz")
 
 
@@ -66,6 +68,25 @@ def test_a_damaged_gzip_file_is_refused(data: bytes) -> None:
 def test_a_decompression_bomb_is_refused() -> None:
     with pytest.raises(MalformedFeed, match="unpacks to far more"):
         uncompress(gzip.compress(b"0" * (32 * 2**20)), "cases.csv.gz")
+
+
+def test_a_gzip_file_of_empty_members_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published_file, "_LARGEST_MEMBERS", 3)
+    assert uncompress(gzip.compress(b"") * 2 + gzip.compress(CONTENT), "cases.csv.gz") == CONTENT
+    with pytest.raises(AnomalyRefused, match="gzip_bomb: the gzip file has too many members"):
+        uncompress(gzip.compress(b"") * 4, "cases.csv.gz")
+
+
+def test_a_refused_gzip_file_names_the_row_that_unpacking_had_come_to() -> None:
+    packed = gzip.compress(CONTENT) + gzip.compress(CONTENT)[:-9]
+    with pytest.raises(AnomalyRefused, match=r"gzip_truncated.*row 5"):
+        uncompress(packed, "cases.csv.gz")
+
+
+@pytest.mark.parametrize("size", [2**14 - 1, 2**14, 2**14 + 1, 5 * 2**20], ids=str)
+def test_members_of_any_size_are_unpacked_whole(size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    assert uncompress(gzip.compress(content, 0) + b"\0" * 7 + gzip.compress(content), "a.csv.gz") == content * 2
 
 
 def test_a_small_file_may_shrink_a_lot() -> None:
@@ -87,7 +108,7 @@ def test_an_empty_file_is_refused(data: bytes) -> None:
 def test_a_file_over_the_size_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_file, "LARGEST_BYTES", 10)
     (tmp_path / "cases.csv").write_bytes(CONTENT)
-    with pytest.raises(MalformedFeed, match="too large"):
+    with pytest.raises(MalformedFeed, match="too_large: the file is too large"):
         read_file(tmp_path / "cases.csv")
 
 

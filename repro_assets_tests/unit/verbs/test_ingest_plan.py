@@ -12,6 +12,7 @@ import filelock
 import pytest
 
 from repro_assets.errors import BadInput, MalformedFeed, Outside, ReproError, StalePublication
+from repro_assets.feeds.anomalies import AnomalyKind, accepted_kinds, refusal
 from repro_assets.feeds.delta_commit import BatchItem, Outcome
 from repro_assets.feeds.difference import Counts
 from repro_assets.feeds.history import Recorded, TableHistory
@@ -110,7 +111,9 @@ def test_two_files_of_one_part_are_two_commits_in_order() -> None:
 def test_a_person_in_both_files_is_refused_and_the_first_file_stays() -> None:
     store = FakeStore()
     offers = [offer("a", jobs(1, 2, labelled=True)), offer("b", jobs(3, 2, labelled=False))]
-    with pytest.raises(MalformedFeed, match=r"already stands in a \[b, row 3, column enrollee_id\]: stored 2"):
+    with pytest.raises(
+        MalformedFeed, match=r"shared_key: a key already stands in a \[b, row 3, column enrollee_id\]: stored 2"
+    ):
         take(store, offers, "job_changes")
     assert store.batches == [["a"]]
 
@@ -183,6 +186,45 @@ def test_a_commit_that_fails_is_never_skipped() -> None:
     assert store.batches == [["a"]]
 
 
+def test_a_refused_file_s_record_ends_with_what_it_was_refused_for() -> None:
+    content = cases(1, uid="x").replace(b"\n", b"\r\n")
+    given = Offer("bad", None, lambda: content, (Anomaly("clock_skew"),))
+    (record,) = take(FakeStore(), [given], skip_refused=True).records
+    assert (record.state, [found.name for found in record.anomalies]) == ("refused", ["clock_skew", "crlf", "bad_key"])
+    assert record.as_dict()["anomalies"][-1] == {"name": "bad_key", "count": 1, "row": 2, "column": "UID"}
+    assert record.as_line().startswith("bad: refused, bad_key: a key does not parse [bad, row 2, column UID]")
+
+
+def test_only_the_file_that_a_batch_was_refused_for_is_given_its_anomaly() -> None:
+    error = refusal(AnomalyKind.KEYS_GONE, "keys are gone", "b", None, "enrollee_id")
+    offers = [offer("a", jobs(1, labelled=True)), offer("b", jobs(3, labelled=False))]
+    intake = take(FakeStore(failing="b", error=error), offers, "job_changes", skip_refused=True)
+    assert [[found.name for found in record.anomalies] for record in intake.records] == [[], ["keys_gone"]]
+
+
+def test_what_is_accepted_is_committed_and_recorded_with_its_places() -> None:
+    content = cases(1).replace(b"6/10/20", b"6/10/20,6/10/20").replace(b",1\n", b",1,2\n")
+    intake = Intake(FEEDS["covid_cases"], FakeStore(), lambda line: None, accept=accepted_kinds(["doubled_column"]))
+    intake.offer(offer("a", content))
+    intake.close()
+    (record,) = intake.records
+    assert record.as_dict()["anomalies"] == [
+        {"name": "doubled_column", "count": 1, "row": 2, "column": "6/10/20", "accepted": True}
+    ]
+    assert record.as_line().endswith("read with doubled_column (1, row 2, column 6/10/20, accepted)")
+
+
+def test_what_the_table_shows_about_a_publication_is_recorded_too() -> None:
+    gone = Anomaly("keys_gone", 3, None, "uid", accepted=True)
+
+    class Store(FakeStore):
+        def commit(self, batch: Sequence[BatchItem]) -> Outcome:
+            found = [dataclasses.replace(item.publication, anomalies=(gone,)) for item in batch]
+            return dataclasses.replace(super().commit(batch), publications=tuple(found))
+
+    assert take(Store(), [offer("a", cases(1))]).records[0].anomalies == (gone,)
+
+
 def test_a_removed_file_is_skipped_and_said() -> None:
     intake = take(FakeStore(), [Offer("a", None, None)])
     assert [record.reason for record in intake.records] == ["it removed the file"]
@@ -201,7 +243,7 @@ def test_every_publication_is_reported_by_one_line_in_order() -> None:
         intake.offer(item)
     intake.close()
     assert lines == [
-        "a: version 0, 1 inserted, 0 updated, 0 deleted; read with float_key (1)",
+        "a: version 0, 1 inserted, 0 updated, 0 deleted; read with float_key (1, row 2, column UID)",
         "b: no row differs, no commit",
         "a: skipped, known already, version 0",
     ]

@@ -1,0 +1,211 @@
+"""Everything unusual that a published file is known to hold: a name, what it is, and what happens.
+
+The one place for names: a parser refuses or notes by a member of `AnomalyKind`, `--accept` takes the names of those
+that a person may accept, and the table in docs/feeds.md is compared with this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from repro_assets.errors import BadInput, MalformedFeed
+from repro_assets.feeds.publication import Anomaly
+
+_SHOWN = 60
+
+
+class Fate(Enum):
+    """What happens to a file that holds an anomaly."""
+
+    READ = "read and reported"
+    ACCEPTABLE = "refused unless accepted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of anomaly.
+
+    Attributes:
+        what: What it is.
+        fate: What happens to the file.
+        then: What is made of it where it is read or accepted.
+    """
+
+    what: str
+    fate: Fate = Fate.REFUSED
+    then: str = ""
+
+    @property
+    def happens(self) -> str:
+        """The fate and what is made of it, in a few words."""
+        return f"{self.fate.value}: {self.then}" if self.then else self.fate.value
+
+
+class AnomalyKind(Enum):
+    """Every kind, by its name in capitals."""
+
+    # The file
+    EMPTY_FILE = Kind("no byte at all")
+    TOO_LARGE = Kind("over 1 GiB, packed or unpacked")
+    NOT_GZIP = Kind("a name in `.gz` and other content")
+    GZIP_TRUNCATED = Kind("a gzip file that ends too early")
+    GZIP_DAMAGED = Kind("a gzip file that does not unpack")
+    GZIP_BOMB = Kind("a gzip file that unpacks to over 200 times its size, or has over 65,536 members")
+    BOM = Kind("a byte order mark", Fate.READ, "it is left out")
+    CRLF = Kind("line ends of Windows", Fate.READ, "they are line ends")
+    NUL_BYTE = Kind("a NUL byte, as in UTF-16")
+    LATIN_1 = Kind("bytes that are not UTF-8", Fate.ACCEPTABLE, "the file is read as Latin-1")
+    UNCLOSED_QUOTE = Kind("a quote that is never closed")
+    HUGE_CELL = Kind("a cell of over 100,000 characters")
+    NOT_CSV = Kind("a row that is not CSV, such as text after a closing quote")
+    # The header
+    NO_HEADER = Kind("a blank first row")
+    MISSING_COLUMN = Kind("a published column is not there")
+    UNKNOWN_COLUMN = Kind("a column that is none of the published ones, `Population` of JHU's file of deaths included")
+    NO_DATES = Kind("no column of a day")
+    UNPARSABLE_DATE = Kind(
+        "a date header that does not parse, such as `6/24/20_1` or `1/23/2O`", Fate.ACCEPTABLE, "the column is left out"
+    )
+    DAY_GAP = Kind(
+        "a day is missing between the first and the last, as where a date header is misspelt into another date",
+        Fate.ACCEPTABLE,
+        "the columns are read as they are headed",
+    )
+    DOUBLED_COLUMN = Kind("a column twice, with different values", Fate.ACCEPTABLE, "the last one is taken")
+    REPEATED_COLUMN = Kind("a column twice, with the same values", Fate.READ, "it is one column")
+    COLUMN_ORDER = Kind("columns in another order than published", Fate.READ, "they are found by name")
+    SWAPPED_COLUMNS = Kind("headers of two columns are exchanged, and their cells are not, or the other way round")
+    FALLING_TOTAL = Kind(
+        "cumulative cases of all counties together fall from a day to the next, as where cells of two days are exchanged",
+        Fate.READ,
+        "they are read as published",
+    )
+    # The rows
+    HEADER_ONLY = Kind("a header and no rows")
+    RAGGED_ROW = Kind("a row with more or fewer cells than the header")
+    TRAILING_EMPTY_ROWS = Kind("blank lines or rows of commas only at the end", Fate.READ, "they are left out")
+    EMPTY_ROW = Kind("a blank line or a row of commas only, with rows after it", Fate.ACCEPTABLE, "it is left out")
+    BLANK_KEY = Kind("a row without its key")
+    BAD_KEY = Kind("a key that is no integer, or too large for 64 bits")
+    FLOAT_KEY = Kind("a key such as `84001001.0`", Fate.READ, "it is the integer")
+    REPEATED_KEY = Kind("a key twice in one file")
+    SHARED_KEY = Kind("a key that stands in the table's other part")
+    KEYS_GONE = Kind(
+        "more than 1 % of the table's counties, days or people are no longer there, and more than two of them",
+        Fate.ACCEPTABLE,
+        "their rows are deleted",
+    )
+    # The cells
+    BLANK_COUNT = Kind("a blank count of cases", Fate.READ, "the row has a null")
+    FLOAT_COUNT = Kind("a count such as `12.0`", Fate.READ, "it is the integer")
+    BAD_COUNT = Kind("a count that is negative, fractional or no number, or blank training hours")
+    LARGE_COUNT = Kind("a count too large for 64 bits")
+    BLANK_CITY = Kind("a person without a city")
+    BAD_NUMBER = Kind("a development index that is no decimal number")
+    BAD_LABEL = Kind("a target that is neither `0.0` nor `1.0`")
+    EXCEL_DATE = Kind("`Oct-49` as a company's size", Fate.READ, "it is `10/49`, which a spreadsheet took for a date")
+    SPOILT_VALUE = Kind("any other value that a spreadsheet took for a date or an error")
+    # The publisher's git history
+    CLOCK_SKEW = Kind(
+        "a git commit whose clock ran backwards", Fate.READ, "it counts as no earlier than the one before"
+    )
+    SHALLOW_CLONE = Kind("a clone that lacks older history", Fate.READ, "what is there is taken")
+
+    @property
+    def id(self) -> str:
+        """The name, as `--accept` takes it and commits record it."""
+        return self.name.lower()
+
+
+class AnomalyRefused(MalformedFeed):
+    """A published file that is refused whole, and for which anomaly.
+
+    Attributes:
+        kind: The anomaly it is refused for.
+        source: Name of the file.
+        anomalies: That one, after what was noted before it.
+    """
+
+    def __init__(
+        self,
+        kind: AnomalyKind,
+        what: str,
+        source: str,
+        anomalies: tuple[Anomaly, ...],
+        *,
+        where: str,
+        stored: object = None,
+        expected: object = None,
+        fix: str | None = None,
+    ) -> None:
+        if kind.value.fate is Fate.ACCEPTABLE:
+            accept = f"Get a corrected file, or `--accept {kind.id}`: {kind.value.then}"
+            fix = f"{fix}. {accept}" if fix else accept
+        super().__init__(f"{kind.id}: {what}", where=where, stored=stored, expected=expected, fix=fix)
+        self.kind = kind
+        self.source = source
+        self.anomalies = anomalies
+
+
+def refusal(
+    kind: AnomalyKind,
+    what: str,
+    source: str,
+    line: int | None,
+    column: str | None = None,
+    *,
+    stored: object = None,
+    expected: object = None,
+    fix: str | None = None,
+    noted: tuple[Anomaly, ...] = (),
+) -> AnomalyRefused:
+    """Build the error for one place of a file; it is the caller's to raise.
+
+    Args:
+        kind: The anomaly.
+        what: What happened, as a sentence without its full stop.
+        source: Name of the file.
+        line: 1-based as an editor shows it; None where the whole file is meant.
+        column: Name of the column, if there is one.
+        stored: What stands there.
+        expected: What should.
+        fix: What the reader can do, besides accepting.
+        noted: What was noted in the file before.
+    """
+    where = source if line is None else f"{source}, row {line}"
+    shown = None if column is None else column_name(column)
+    if shown is not None:
+        where += f", column {shown}"
+    anomalies = (*noted, Anomaly(kind.id, 1, line, shown))
+    return AnomalyRefused(kind, what, source, anomalies, where=where, stored=stored, expected=expected, fix=fix)
+
+
+def accepted_kinds(names: Sequence[str]) -> frozenset[AnomalyKind]:
+    """The kinds that `--accept` names.
+
+    Raises:
+        BadInput: There is no such name, or it is none that a person may accept.
+    """
+    acceptable = {kind.id: kind for kind in AnomalyKind if kind.value.fate is Fate.ACCEPTABLE}
+    for name in (name for name in names if name not in acceptable):
+        known = name in {kind.id for kind in AnomalyKind}
+        raise BadInput(
+            "an anomaly that can't be accepted" if known else "no such anomaly",
+            where="--accept",
+            stored=show(name),
+            expected=f"one of: {', '.join(acceptable)}",
+        )
+    return frozenset(acceptable[name] for name in names)
+
+
+def column_name(column: str) -> str:
+    """A column's name for messages and records: control characters escaped, cut."""
+    return column[:_SHOWN] if column.isprintable() else show(column)
+
+
+def show(text: str) -> str:
+    """A cell's text for a message: quoted, control characters escaped, cut."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

@@ -1,0 +1,143 @@
+"""The bytes of a published file → records of cells, within bounds.
+
+The standard library's reader is used because it alone can say on which line a record starts.
+Belongs here: bytes that are no text, quotes, the size of a cell. Not: what a header or a cell means (`csv_rows`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, column_name, refusal
+from repro_assets.feeds.publication import Anomaly
+
+LARGEST_CELL = 100_000
+"""In characters. The reader has a limit of its own, 131,072, which other code in this process may lift."""
+
+
+def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple[str, list[Anomaly]]:
+    """The text of a file, without its byte order mark, and what was unusual in it.
+
+    Args:
+        source: Name of the file, for messages.
+        content: The uncompressed bytes.
+        accept: Where `latin_1` is among these, what is not UTF-8 is Latin-1.
+
+    Raises:
+        AnomalyRefused: NUL bytes, or no UTF-8 and that is not accepted.
+    """
+    anomalies: list[Anomaly] = []
+    if content.startswith(codecs.BOM_UTF8):
+        anomalies.append(Anomaly(AnomalyKind.BOM.id, 1, 1))
+        content = content[len(codecs.BOM_UTF8) :]
+    if b"\r\n" in content:
+        first = content[: content.index(b"\r\n")].count(b"\n") + 1
+        anomalies.append(Anomaly(AnomalyKind.CRLF.id, content.count(b"\r\n"), first))
+    position = content.find(b"\0")
+    if position >= 0:
+        _refuse_byte(AnomalyKind.NUL_BYTE, "the file holds a NUL byte", source, content, position, anomalies)
+    try:
+        return content.decode("utf-8"), anomalies
+    except UnicodeDecodeError as error:
+        kind = AnomalyKind.LATIN_1
+        if kind not in accept:
+            _refuse_byte(kind, "the file holds bytes that are not UTF-8", source, content, error.start, anomalies)
+        line, column = _place_of_byte(content, error.start)
+        return content.decode("latin-1"), [*anomalies, Anomaly(kind.id, 1, line, column_name(column), accepted=True)]
+
+
+def records(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and cells of every record, the header's too; a blank line has no cells.
+
+    Raises:
+        AnomalyRefused: A quote that is not closed, a cell that is too large, or a row that is not CSV.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            _refuse_record(source, text, line, reader.line_num, header, error)
+        if max(map(len, cells), default=0) > LARGEST_CELL:
+            number = next(number for number, cell in enumerate(cells, 1) if len(cell) > LARGEST_CELL)
+            raise _huge_cell(source, line, _name(header, number))
+        header = header or cells
+        yield line, cells
+        line = reader.line_num + 1
+
+
+def _refuse_record(
+    source: str, text: str, line: int, last_line: int, header: Sequence[str], error: csv.Error
+) -> NoReturn:
+    """Say why the reader gave up: it has one message for a large cell, whether a quote made it large or not."""
+    first = next(part for number, part in enumerate(io.StringIO(text, newline=""), 1) if number == line)
+    opened = _column_of_last_quote(first)
+    if last_line > line or "unexpected end of data" in str(error):
+        raise refusal(
+            AnomalyKind.UNCLOSED_QUOTE,
+            "a quote is never closed",
+            source,
+            line,
+            _name(header, opened),
+            expected="every quote closed in its cell",
+        ) from error
+    if "field limit" in str(error):
+        number = next((at for at, cell in enumerate(first.split(","), 1) if len(cell) > LARGEST_CELL), opened)
+        raise _huge_cell(source, line, _name(header, number)) from error
+    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, line) from error
+
+
+def _huge_cell(source: str, line: int, column: str) -> AnomalyRefused:
+    return refusal(
+        AnomalyKind.HUGE_CELL,
+        "a cell is too large",
+        source,
+        line,
+        column,
+        expected=f"at most {LARGEST_CELL:,} characters",
+    )
+
+
+def _name(header: Sequence[str], number: int) -> str:
+    return header[number - 1] if number <= len(header) else f"number {number}"
+
+
+def _column_of_last_quote(row: str) -> int:
+    """Column in which the last quote of this line opens: one more than there are commas outside of quotes."""
+    pieces = row.split('"')
+    return 1 + sum(piece.count(",") for piece in pieces[: len(pieces) - 1 : 2])
+
+
+def _refuse_byte(
+    kind: AnomalyKind, what: str, source: str, content: bytes, position: int, noted: list[Anomaly]
+) -> NoReturn:
+    line, column = _place_of_byte(content, position)
+    start = content.rfind(b"\n", 0, position) + 1
+    raise refusal(
+        kind,
+        what,
+        source,
+        line,
+        column,
+        stored=f"0x{content[position]:02x} at byte {position - start + 1} of the row",
+        expected="UTF-8 text",
+        noted=tuple(noted),
+    )
+
+
+def _place_of_byte(content: bytes, position: int) -> tuple[int, str]:
+    """Line and column of a byte: the column by the commas before it outside of quotes, by number if it has no name."""
+    start = content.rfind(b"\n", 0, position) + 1
+    outside_quotes = content[start:position].split(b'"')[::2]
+    number = 1 + sum(piece.count(b",") for piece in outside_quotes)
+    header = content.partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r").split(",")
+    column = header[number - 1] if start and number <= len(header) else f"number {number}"
+    return content.count(b"\n", 0, position) + 1, column

@@ -1,0 +1,97 @@
+"""Whether the days of JHU's wide file are what their headers say: gaps, order, and totals that tell cells from headers.
+
+A date header that is misspelt into another date parses; it shows by the day that is missing, or by its order.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from repro_assets.feeds.anomalies import AnomalyKind
+from repro_assets.feeds.csv_rows import CsvRows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def check_days(
+    rows: CsvRows, days: Mapping[int, date], cells: array[int], blanks: Sequence[int], left_out: int
+) -> None:
+    """Note or refuse what the days and their counts say about the headers.
+
+    Args:
+        rows: The file, all of it read.
+        days: Day of each date column by its position, in the file's order.
+        cells: Counts, county after county, each in the order of `days`.
+        blanks: Positions in `cells` that are blank.
+        left_out: Number of columns left out because their header does not parse: each may be a day that is missing.
+
+    Raises:
+        AnomalyRefused: A day is missing, or headers of two days are exchanged and their counts are not.
+    """
+    import numpy as np
+
+    counts = np.array(cells, dtype="float64")  # of figures beyond 2**53 only the sign of a difference is asked
+    counts[np.array(blanks, dtype="int64")] = np.nan
+    counts = counts.reshape(-1, len(days))
+    _check_order(rows, list(days.items()), counts)
+    _check_gaps(rows, days, left_out)
+    _note_falls(rows, days, counts)
+
+
+def _check_order(rows: CsvRows, days: Sequence[tuple[int, date]], counts: NDArray[np.float64]) -> None:
+    """Columns out of order were either moved with their counts, or only their headers were exchanged."""
+    for column, ((_, before), (position, day)) in enumerate(pairwise(days), 1):
+        if day > before:
+            continue
+        rows.note(AnomalyKind.COLUMN_ORDER, 1, rows.header[position])
+        if _rise(counts[:, column - 1], counts[:, column]) > 0:
+            raise rows.refusal(
+                AnomalyKind.SWAPPED_COLUMNS,
+                "headers of days are exchanged: cumulative cases rise where the days go back",
+                1,
+                rows.header[position],
+                stored=f"after {rows.header[days[column - 1][0]]}",
+                expected="days in order, or counts that go with them",
+            )
+
+
+def _check_gaps(rows: CsvRows, days: Mapping[int, date], left_out: int) -> None:
+    ordered = sorted((day, position) for position, day in days.items())
+    doubled = next((found.accepted for found in rows.anomalies if found.name == AnomalyKind.DOUBLED_COLUMN.id), False)
+    # A column left out, or one of two under the same header, may be the day that is missing.
+    unexplained = (ordered[-1][0] - ordered[0][0]).days + 1 - len(ordered) - left_out - doubled
+    if unexplained <= 0:
+        return
+    for (before, _), (day, position) in pairwise(ordered):
+        if day - before > timedelta(days=1):
+            missing = before + timedelta(days=1)
+            rows.refuse_or_note(
+                AnomalyKind.DAY_GAP,
+                "a day is missing before this one",
+                1,
+                rows.header[position],
+                stored=f"{before.isoformat()}, then {day.isoformat()}",
+                expected=missing.isoformat(),
+            )
+
+
+def _note_falls(rows: CsvRows, days: Mapping[int, date], counts: NDArray[np.float64]) -> None:
+    columns = {position: column for column, position in enumerate(days)}
+    ordered = sorted((day, position) for position, day in days.items())
+    for (before_day, before), (day, position) in pairwise(ordered):
+        fell = _rise(counts[:, columns[before]], counts[:, columns[position]]) < 0
+        if fell and day - before_day == timedelta(days=1):
+            rows.note(AnomalyKind.FALLING_TOTAL, None, rows.header[position])
+
+
+def _rise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """How much the total grows, over the counties that have both counts."""
+    import numpy as np
+
+    return float(np.nansum(after - before))
