@@ -167,21 +167,12 @@ def stage_record(asset: str, mlflow_run_id: str, document: Mapping[str, Any]) ->
     if wrong is not None:
         raise DataDamaged("a manifest lacks what every manifest has", where=where, stored=wrong)
     record = StageRecord(asset, mlflow_run_id, document)
-    try:
-        _ = record.identity, record.output_digest, record.parts, record.metrics
-        pins = document["pins"]
-        _ = [DataPin.from_document(pin) for pin in pins["data"].values()]
-        _ = pins["code"]["capsule"], pins["environment"]["declared"]["lock_sha256"], document["tolerance"]
-        _ = pins["environment"]["effective"]["mode"], pins["compute"]["declared"]["sha256"], document["parameters"]
-        names = _names(record)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataDamaged("a manifest lacks what every manifest has", where=where, stored=str(error)) from error
-    wrong = [name for name in names if not isinstance(name, str) or not _NAME.fullmatch(name)]
-    if wrong:
+    bad = [name for name in _names(record) if not isinstance(name, str) or not _NAME.fullmatch(name)]
+    if bad:
         raise DataDamaged(
             "a manifest holds a name that can't be one",
             where=where,
-            stored=repr(wrong[0])[:80],
+            stored=repr(bad[0])[:80],
             expected="letters, digits, blanks, `-`, `_` and `.`",
         )
     return record

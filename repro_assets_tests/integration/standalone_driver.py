@@ -27,10 +27,10 @@ ROWS = 1000
 
 
 def place(_: Any) -> tuple[int, str, str]:
-    """Where a row is computed: process, interpreter, sources."""
+    """Where a row is computed: session of the process, interpreter, sources."""
     import repro_assets
 
-    return os.getpid(), sys.executable, str(Path(repro_assets.__file__).parent)
+    return os.getsid(0), sys.executable, str(Path(repro_assets.__file__).parent)
 
 
 def killing(pid: int) -> Callable[[int], int]:
@@ -87,7 +87,7 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
     return {
         "places": places,
         "rows": spark.read.format("delta").load(table).count(),
-        "executor_sessions": sorted({os.getsid(pid) for pid, _, _ in places}),
+        "executor_sessions": sorted({session for session, _, _ in places}),
         "sessions": sessions,
         "addresses": addresses(sessions),
         "receipt": receipt,

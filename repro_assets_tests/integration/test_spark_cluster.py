@@ -202,4 +202,16 @@ def test_the_receipt_says_what_the_session_runs_on(spark: SparkSession, cluster)
     assert (found["version"], found["master"]) == (cluster.spark_version, "local[2]")
     assert (found["default_parallelism"], found["executors"]) == (2, 1)
     assert int(found["java"].split(".")[0]) >= 17
-    assert found["settings"]["spark.sql.session.timeZone"] == "UTC"
+    assert (found["cores"], [member["executor"] for member in found["members"]]) == (2, ["driver"])
+    assert found["jars"] == {jar.file_name: jar.sha256 for jar in cluster.jars}
+
+
+def test_settings_in_the_receipt_are_those_of_the_file_and_those_that_are_not_spark_s_defaults(
+    spark: SparkSession, cluster
+) -> None:
+    found = compute_receipt(spark, declared=cluster.settings())["spark"]["settings"]
+
+    assert set(cluster.settings()) <= set(found)
+    # Spark states it in its SparkContext though nobody set it, and its entry of it says the same.
+    assert "spark.submit.deployMode" not in found
+    assert "spark.ui.showConsoleProgress" not in compute_receipt(spark)["spark"]["settings"]

@@ -101,6 +101,22 @@ def test_what_names_one_start_of_spark_is_left_out(name: str) -> None:
     assert run_difference.compute(one, other) == {}
 
 
+def on(master: str) -> RunRecord:
+    """A run whose session had this master."""
+    settings = {**SPARK["settings"], "spark.master": master}
+    return run(features=pins("features", compute=effective(master=master, settings=settings)))
+
+
+def test_the_port_of_a_standalone_cluster_is_no_difference() -> None:
+    assert run_difference.compute(on("spark://127.0.0.1:7077"), on("spark://127.0.0.1:40123")) == {}
+
+
+def test_another_kind_of_cluster_is() -> None:
+    found = run_difference.compute(on("spark://127.0.0.1:7077"), on("local[2]"))["effective"]
+
+    assert found["spark.master"] == {"from": "spark://127.0.0.1:0", "to": "local[2]"}
+
+
 def test_jars_are_compared_by_name_and_in_no_order() -> None:
     one, other = (
         run(features=pins("features", compute=effective(settings={"spark.jars": jars})))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 
@@ -10,7 +11,7 @@ import pytest
 from repro_assets.pins.canonical import canonical_json
 from repro_assets.pins.redaction import REDACTED, redact_settings
 from repro_assets.resources import receipt
-from repro_assets.resources.receipt import compute_receipt
+from repro_assets.resources.receipt import compute_receipt, jar_digests
 
 
 def test_a_receipt_has_these_sections() -> None:
@@ -95,3 +96,12 @@ def test_what_is_no_secret_stays(name) -> None:
 
 def test_settings_come_sorted_by_name() -> None:
     assert list(redact_settings({"b": "1", "a": "2"})) == ["a", "b"]
+
+
+def test_jars_are_known_by_the_digest_of_their_bytes_wherever_they_lie(tmp_path) -> None:
+    for name in ("b.jar", "a.jar"):
+        (tmp_path / name).write_bytes(name.encode())
+    given = f"{tmp_path}/b.jar,file://{tmp_path}/a.jar"
+
+    assert jar_digests(given) == {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.jar", "b.jar")}
+    assert jar_digests("") == {}

@@ -1,0 +1,88 @@
+"""The chain on a standalone cluster: the same digests as in the driver, and run again by its own capsule there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro_assets.sample.generate import generate
+from repro_assets_tests.installation import Installation
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+CLUSTER = "standalone-3x1-v1"
+ON_COMPUTE = ("features", "model", "predictions")
+
+
+@pytest.fixture(scope="module")
+def one_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, str]]:
+    """An installation with one data version; its cluster is down afterwards."""
+    folder = tmp_path_factory.mktemp("cluster")
+    installation = Installation.make(folder)
+    feed = generate(folder / "feed", versions=1)
+    installation.json("ingest", "covid_cases", *map(str, feed.covid_files))
+    installation.json("ingest", "job_changes", *map(str, feed.job_files))
+    yield installation, installation.json("versions")["versions"][0]["key"]
+    installation.repro("cluster", "down", CLUSTER)
+
+
+@pytest.fixture(scope="module")
+def on_workers(one_key: tuple[Installation, str]) -> dict[str, Any]:
+    """The run on three workers."""
+    installation, key = one_key
+    assert installation.json("cluster", "up", CLUSTER)["workers"] == 3
+    return installation.json("run", key, "--cluster", CLUSTER)["runs"][0]
+
+
+def test_a_cluster_that_is_not_up_is_one_line_with_the_command(one_key: tuple[Installation, str]) -> None:
+    installation, key = one_key
+    done = installation.repro("run", key, "--cluster", "standalone-2x1-v1")
+
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1].endswith("is not up. Run `repro cluster up standalone-2x1-v1`")
+
+
+def test_a_cluster_of_databricks_is_refused_with_what_it_would_need(one_key: tuple[Installation, str]) -> None:
+    installation, key = one_key
+    done = installation.repro("run", key, "--cluster", "databricks-15-4-v1")
+
+    assert done.returncode == 2
+    assert "It would need a workspace" in done.stderr.splitlines()[-1]
+
+
+def test_the_digests_are_those_of_a_run_in_the_driver_and_the_identities_are_not(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any]
+) -> None:
+    installation, key = one_key
+    alone = installation.json("run", key, "--force")["runs"][0]["assets"]
+
+    assert {name: asset["output_digest"] for name, asset in alone.items()} == {
+        name: asset["output_digest"] for name, asset in on_workers["assets"].items()
+    }
+    other = {name for name in alone if alone[name]["identity"] != on_workers["assets"][name]["identity"]}
+    assert other == set(ON_COMPUTE)
+
+
+def test_the_run_s_receipt_holds_its_executors_and_no_secret(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any]
+) -> None:
+    installation, _ = one_key
+    secret = (installation.var / "clusters" / CLUSTER / "client.conf").read_text().split()[1]
+    receipts = list(Path(installation.var / "mlflow").rglob("receipt.json"))
+
+    assert any('"executors": 3' in receipt.read_text() for receipt in receipts)
+    stored = [path for folder in ("mlflow", "dagster", "lake") for path in (installation.var / folder).rglob("*")]
+    assert not [path for path in stored if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def test_it_is_run_again_on_the_cluster_by_its_own_capsule(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any]
+) -> None:
+    installation, _ = one_key
+    answer = installation.json("reproduce", on_workers["mlflow_run_id"], "--strict")
+
+    assert answer["verdict"] == "IDENTICAL"
+    assert all(stage["equal"] for stage in answer["stages"])
