@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Generator, Iterable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,9 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, TableReplaced, VersionExpired
 from repro_assets.pins.canonical import canonical_json, digest
 from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin
-from repro_assets.resources import delta_log, storage
+from repro_assets.resources import delta_log, file_lists, storage
+from repro_assets.resources.expiry import what_cleaned
+from repro_assets.resources.read_errors import reading
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -186,19 +187,28 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         """Say in one line what of a version can't be read, whatever is done with its rows inside.
 
         Raises:
-            DataDamaged: A file of it is gone or damaged.
+            NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: Whatever `read_errors.explained` finds.
         """
-        return _reading(self.uri(pin.table), pin.version)
+        return reading(self, pin)
 
     def data_pin(self, pin: CommitPin, spark: SparkSession) -> DataPin:
         """Pin commit and rows, fingerprinting the rows now."""
         from repro_assets.resources.spark_fingerprint import fingerprint_frame
 
-        with _reading(self.uri(pin.table), pin.version):
+        with self.reading(pin):
             found = fingerprint_frame(self.read(spark, pin))
         rows = self.remember_rows(pin, RowsPin(found.digest, found.rows, found.schema))
         self._proved.add(pin)
         return DataPin(pin, rows)
+
+    def with_files(self, pin: DataPin) -> DataPin:
+        """The same pin with the digest of the list of its files; the list is recorded beside the pins on first use.
+
+        Raises:
+            VersionExpired: A file is gone.
+            DataDamaged: A file has another size than its commit says.
+        """
+        return replace(pin, files_sha256=file_lists.record_list(self, pin.commit).digest())
 
     def _memo(self, pin: CommitPin) -> str:
         name = digest({"table_id": pin.table_id, "version": pin.version, "commit_sha256": pin.commit_sha256})
@@ -221,7 +231,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 f"version {version} of {table} is gone from the log",
                 where=self.uri(table),
                 expected=f"{versions[0]} to {versions[-1]}",
-                fix="Delta's log clean-up or a removed file took it; restore it from a backup",
+                fix=f"{what_cleaned(self, table, version)}. Restore it from a backup",
             )
 
     def _table_id(self, table: str, version: int) -> str:
@@ -240,7 +250,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 f"nothing leads to version {version} of {table} any more",
                 where=self.uri(table),
                 stored=str(error),
-                fix="Delta's log clean-up or a removed file took it; restore it from a backup",
+                fix=f"{what_cleaned(self, table, version)}. Restore it from a backup",
             ) from error
 
     def _require_rows(self, pin: DataPin, found: RowsPin) -> None:
@@ -252,26 +262,6 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 expected=pin.rows.fingerprint,
                 fix="Restore the table's data files",
             )
-
-
-@contextmanager
-def _reading(uri: str, version: int) -> Generator[None, None, None]:
-    """Say in one line which file of a version can't be read; the JVM's own answer is a hundred."""
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (Py4JJavaError, PySparkException) as error:
-        text = str(error)
-        file = re.search(r"(?:file:/|\w+://)[^\s,\]']+\.parquet", text)
-        reason = re.search(r"(?:verify page integrity|checksum|FileNotFound|does not exist|Caused by)[^\n]*", text)
-        raise DataDamaged(
-            f"version {version} can't be read",
-            where=file[0] if file else uri,
-            stored=(reason[0] if reason else text.strip().splitlines()[0])[:300],
-            fix="Restore the table's data files",
-        ) from error
 
 
 def raw_table_uri(lake: str, table: str) -> str:

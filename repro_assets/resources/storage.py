@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,19 @@ def read_bytes(uri: str) -> bytes:
     filesystem, path = _open(uri)
     with _talking(uri, "read", besides=FileNotFoundError):
         return filesystem.cat_file(path)
+
+
+def read_pieces(uri: str, size: int) -> Iterator[bytes]:
+    """Content of one object in pieces of at most `size` bytes, so that a large one is never held whole.
+
+    Raises:
+        FileNotFoundError: There is none.
+        Outside: The store does not answer.
+    """
+    filesystem, path = _open(uri)
+    with _talking(uri, "read", besides=FileNotFoundError), filesystem.open(path, "rb") as file:
+        while piece := file.read(size):
+            yield piece
 
 
 def exists(uri: str) -> bool:
