@@ -36,6 +36,42 @@ class LiveFile:
     vector_path: str | None = None
 
 
+class Replay:
+    """The files that are left after the actions so far.
+
+    Args:
+        where: The table, for messages.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._live: dict[tuple[str, str | None], LiveFile] = {}
+
+    def apply(self, actions: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with the actions of a checkpoint or commit.
+
+        Raises:
+            DataDamaged: An action of a file is of another form.
+        """
+        try:
+            for action in actions:
+                if (add := action.get("add")) is not None:
+                    file = live_file(add)
+                    self._live[file.path, file.vector] = file
+                elif (remove := action.get("remove")) is not None:
+                    self._live.pop((location(remove["path"]), _vector_name(remove.get("deletionVector"))), None)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataDamaged(
+                "the log speaks of a file in another form",
+                where=self._where,
+                stored=f"{type(error).__name__}: {error}",
+            ) from error
+
+    def files(self) -> list[LiveFile]:
+        """What is left, by path."""
+        return sorted(self._live.values(), key=lambda file: (file.path, file.vector or ""))
+
+
 def live_files(actions: Iterable[Mapping[str, Any]], where: str) -> list[LiveFile]:
     """Replay actions, oldest first, to the files that are left, by path.
 
@@ -46,19 +82,9 @@ def live_files(actions: Iterable[Mapping[str, Any]], where: str) -> list[LiveFil
     Raises:
         DataDamaged: An action of a file is of another form.
     """
-    live: dict[tuple[str, str | None], LiveFile] = {}
-    try:
-        for action in actions:
-            if (add := action.get("add")) is not None:
-                file = live_file(add)
-                live[file.path, file.vector] = file
-            elif (remove := action.get("remove")) is not None:
-                live.pop((location(remove["path"]), _vector_name(remove.get("deletionVector"))), None)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataDamaged(
-            "the log speaks of a file in another form", where=where, stored=f"{type(error).__name__}: {error}"
-        ) from error
-    return sorted(live.values(), key=lambda file: (file.path, file.vector or ""))
+    replay = Replay(where)
+    replay.apply(actions)
+    return replay.files()
 
 
 def live_file(add: Mapping[str, Any]) -> LiveFile:

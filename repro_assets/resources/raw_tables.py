@@ -17,10 +17,14 @@ from repro_assets.pins.canonical import canonical_json, digest
 from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin
 from repro_assets.resources import delta_log, file_lists, storage
 from repro_assets.resources.expiry import what_cleaned
+from repro_assets.resources.given_up import take_back
 from repro_assets.resources.read_errors import reading
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+PINS = "_pins"
+KEPT_MARK = "_kept.json"
 
 
 class RawTables(dg.ConfigurableResource["RawTables"]):
@@ -124,7 +128,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             NoSuchVersion, VersionExpired, TableReplaced, PinChanged: As `check`.
         """
         found = self.pin(table, version)
-        where = storage.join(self.records, "_pins", key, f"{table}.json")
+        where = storage.join(self.records, PINS, key, f"{table}.json")
         if not storage.write_if_absent(where, canonical_json(asdict(found))):
             try:
                 first = CommitPin(**json.loads(storage.read_bytes(where)))
@@ -134,8 +138,13 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         return found
 
     def keep(self, key: str) -> None:
-        """Mark a data version as pinned by a person, so that nothing removes what it needs."""
-        storage.write_if_absent(storage.join(self.records, "_pins", key, "_kept.json"), canonical_json({"key": key}))
+        """Mark a data version as pinned by a person, so that nothing removes what it needs; takes giving it up back."""
+        storage.write_if_absent(storage.join(self.records, PINS, key, KEPT_MARK), canonical_json({"key": key}))
+        take_back(self.records, key)
+
+    def let_go(self, key: str) -> None:
+        """Take a person's mark off a data version."""
+        storage.remove(storage.join(self.records, PINS, key, KEPT_MARK))
 
     def read_verified(self, spark: SparkSession, pin: DataPin) -> DataFrame:
         """Read the rows of a pin after proving that they are the pinned ones, once per process.
@@ -204,11 +213,15 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
     def with_files(self, pin: DataPin) -> DataPin:
         """The same pin with the digest of the list of its files; the list is recorded beside the pins on first use.
 
+        Where a file is gone the pin stays as it is: rows that are known need no file, and reading others says so.
+
         Raises:
-            VersionExpired: A file is gone.
             DataDamaged: A file has another size than its commit says.
         """
-        return replace(pin, files_sha256=file_lists.record_list(self, pin.commit).digest())
+        try:
+            return replace(pin, files_sha256=file_lists.record_list(self, pin.commit).digest())
+        except VersionExpired:
+            return pin
 
     def _memo(self, pin: CommitPin) -> str:
         name = digest({"table_id": pin.table_id, "version": pin.version, "commit_sha256": pin.commit_sha256})

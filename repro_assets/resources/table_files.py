@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from repro_assets.errors import DataDamaged, ReproError, VersionExpired
-from repro_assets.pins.table_files import LiveFile, is_elsewhere, live_files
+from repro_assets.pins.table_files import LiveFile, Replay, change_files, is_elsewhere, live_files
 from repro_assets.resources import delta_log, storage
 
 _CHUNK = 2**22
@@ -39,6 +40,43 @@ def files_of_version(uri: str, version: int) -> list[LiveFile]:
             fix=f"Delta's log clean-up or a removed file took it. {RESTORE}",
         )
     return live_files(_actions(uri, version), uri)
+
+
+@dataclass(frozen=True)
+class LoggedVersion:
+    """One version that can be reconstructed from the log.
+
+    Attributes:
+        version: Its number.
+        files: Every data and deletion vector file that it needs.
+        changes: Change data files that its commit wrote.
+    """
+
+    version: int
+    files: frozenset[str]
+    changes: frozenset[str]
+
+
+def logged_versions(uri: str) -> Iterator[LoggedVersion]:
+    """Every version that the log leads to, ascending, in one pass over it.
+
+    Raises:
+        DataDamaged: A commit or checkpoint can't be read.
+    """
+    replay, at = Replay(uri), -1
+    for version in delta_log.versions(uri):
+        if version != at + 1:
+            # A gap: only a checkpoint leads on.
+            if delta_log.missing_for(uri, version):
+                continue
+            replay = Replay(uri)
+            replay.apply(_actions(uri, version))
+            actions = commit_actions(uri, version)
+        else:
+            actions = commit_actions(uri, version)
+            replay.apply(actions)
+        at = version
+        yield LoggedVersion(version, frozenset(sizes(replay.files())), frozenset(change_files(actions)))
 
 
 def sizes(files: Iterable[LiveFile]) -> dict[str, int | None]:

@@ -41,6 +41,8 @@ COMMANDS = [
     ["env", "list"],
     ["env", "make"],
     ["env", "check"],
+    ["vacuum"],
+    ["unpin"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 

@@ -1,0 +1,40 @@
+"""What is kept: nothing that is pinned goes, damage is found, and what nobody needs makes room."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from repro_assets.cli.arguments import Json, Key
+
+app = typer.Typer()
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
+
+
+@app.command()
+def vacuum(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A raw table, e.g. covid_cases.")],
+    dry_run: DryRun = False,
+    safe_hours: Annotated[
+        float, typer.Option(metavar="N", help="How old a file must be that no commit names (a writer may have yet to).")
+    ] = 168,
+    json: Json = False,
+) -> None:
+    """Remove what no pin needs of a raw table; files and log of every pinned version stay."""
+    from repro_assets.verbs.commands_keep import vacuum as act
+
+    act(table, dry_run, safe_hours, json)
+
+
+@app.command()
+def unpin(
+    key: Key,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")],
+    json: Json = False,
+) -> None:
+    """Give a data version up on purpose, written down; `repro pin` takes it back."""
+    from repro_assets.verbs.commands_keep import unpin as act
+
+    act(key, why, json)

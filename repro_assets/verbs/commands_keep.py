@@ -1,0 +1,69 @@
+"""What `repro vacuum`, `unpin`, `verify`, `gc` and `doctor` do with their arguments."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.verbs import keep_printing, printing
+from repro_assets.verbs.opened import say, spark_opener, tidy_instance
+
+if TYPE_CHECKING:
+    from repro_assets.pins.retention import Holder
+    from repro_assets.settings import Settings
+
+
+def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
+    """`repro vacuum`."""
+    from repro_assets.resources.given_up import given_up
+    from repro_assets.verbs import vacuum as verb
+
+    here, raw_tables = settings_module.load(), RawTables()
+    if not 0 <= safe_hours <= 24 * 3650:
+        raise BadInput("not a number of hours", stored=safe_hours, expected="from 0 to 87600")
+    with verb.nobody_writes(table, here):
+        wanted = verb.plan(
+            table,
+            raw_tables,
+            _holders(here, raw_tables),
+            given_up(raw_tables.records),
+            safe_age=timedelta(hours=safe_hours),
+        )
+        if not dry_run:
+            verb.vacuum(wanted, raw_tables, spark_opener(here))
+    if json:
+        printing.document(verb.document(wanted, dry_run=dry_run))
+    else:
+        keep_printing.vacuum(wanted, dry_run=dry_run)
+
+
+def unpin(key: str, why: str, json: bool) -> None:
+    """`repro unpin`."""
+    from repro_assets.verbs import unpin as verb
+
+    here, raw_tables = settings_module.load(), RawTables()
+    wanted = verb.plan(key, why, _holders(here, raw_tables), *verb.state(raw_tables))
+    record = verb.unpin(wanted, raw_tables)
+    if json:
+        printing.document(verb.document(wanted, record))
+        return
+    say(record.words)
+    if wanted.freed:
+        say(f"`repro vacuum` may take {', '.join(wanted.freed)}, and `repro gc` its outputs")
+    if wanted.still_kept:
+        say(f"still kept by others: {', '.join(wanted.still_kept)}")
+    for who in wanted.holders:
+        say(f"can't count on it any more: {who}")
+
+
+def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:
+    from repro_assets.resources.holders import all_holders
+    from repro_assets.resources.tracking_store import connect, initialise
+
+    instance = tidy_instance(here)
+    experiment = initialise(here, EXPERIMENT.name)
+    return all_holders(connect(here.mlflow_tracking_uri), experiment, raw_tables.records, instance)

@@ -1,0 +1,40 @@
+"""What is kept and what goes, as a person reads it."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.table import Table
+
+from repro_assets.pins.retention import VacuumPlan
+from repro_assets.verbs.printing import print_table
+
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+def size(count: int) -> str:
+    """Bytes with a unit: `12.3 MB`."""
+    value, unit = float(count), _UNITS[0]
+    for unit in _UNITS:
+        if value < _STEP or unit == _UNITS[-1]:
+            break
+        value /= _STEP
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def vacuum(wanted: VacuumPlan, *, dry_run: bool) -> None:
+    """A line per kept version with what it costs, then what goes."""
+    table = Table("kept", "size", "its own", "needed by", box=None)
+    for kept in wanted.kept:
+        who = ", ".join(kept.holders[:3]) + (f" and {len(kept.holders) - 3} more" if len(kept.holders) > 3 else "")
+        table.add_row(f"{wanted.table}@{kept.version}", size(kept.bytes), size(kept.own_bytes), who)
+    print_table(table)
+    done = "would go" if dry_run else "gone"
+    sys.stderr.write(f"{done}: {len(wanted.remove)} files, {size(wanted.bytes)}\n")
+    if wanted.expired:
+        sys.stderr.write(f"versions nobody keeps: {', '.join(map(str, wanted.expired))}\n")
+    if wanted.young:
+        sys.stderr.write(f"left: {len(wanted.young)} files that no commit names and that may have a writer yet\n")
+    if wanted.lost:
+        sys.stderr.write(f"needed, and lost before: {', '.join(f'{wanted.table}@{one}' for one in wanted.lost)}\n")
