@@ -38,3 +38,15 @@ def unpin(
     from repro_assets.verbs.commands_keep import unpin as act
 
     act(key, why, json)
+
+
+@app.command()
+def verify(
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help="Data version; `repro versions` lists them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every run that computed something.")] = False,
+    json: Json = False,
+) -> None:
+    """Hash everything again that manifests speak of: raw versions, outputs, models, capsules."""
+    from repro_assets.verbs.commands_keep import verify as act
+
+    act(key, every, json)

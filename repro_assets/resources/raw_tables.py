@@ -16,9 +16,10 @@ from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, TableRep
 from repro_assets.pins.canonical import canonical_json, digest
 from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin
 from repro_assets.resources import delta_log, file_lists, storage
-from repro_assets.resources.expiry import what_cleaned
+from repro_assets.resources.expiry import what_cleaned, what_took
 from repro_assets.resources.given_up import take_back
 from repro_assets.resources.read_errors import reading
+from repro_assets.resources.table_files import files_of_version, wrong_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -113,6 +114,18 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 expected=pin.commit_sha256,
                 fix="Restore the table's log",
             )
+
+    def require_files(self, pin: CommitPin) -> None:
+        """Check that every file of a version is there, without a JVM and without reading one.
+
+        Raises:
+            VersionExpired: A file is gone, or nothing leads to the version.
+            DataDamaged: A file has another size than its commit says.
+        """
+        files = files_of_version(self.uri(pin.table), pin.version)
+        name = f"{pin.table}@{pin.version}"
+        for error in wrong_files(self.uri(pin.table), files, name, lambda: what_took(self, pin.table, pin.version)):
+            raise error
 
     def read(self, spark: SparkSession, pin: CommitPin) -> DataFrame:
         """Read the rows of a pin through Spark, after `check`, where the table stands now: a lake may have moved."""

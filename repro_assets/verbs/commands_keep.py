@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.progress import show_progress
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.verbs import keep_printing, printing
 from repro_assets.verbs.opened import say, spark_opener, tidy_instance
@@ -58,6 +59,28 @@ def unpin(key: str, why: str, json: bool) -> None:
         say(f"still kept by others: {', '.join(wanted.still_kept)}")
     for who in wanted.holders:
         say(f"can't count on it any more: {who}")
+
+
+def verify(key: str | None, every: bool, json: bool) -> None:
+    """`repro verify`."""
+    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.proofs import Stores
+    from repro_assets.resources.tracking_store import connect, initialise
+    from repro_assets.verbs import verify as verb
+
+    if every == (key is not None):
+        raise BadInput("name one data version, or --all", fix="`repro verify KEY` or `repro verify --all`")
+    here, raw_tables = settings_module.load(), RawTables()
+    experiment = initialise(here, EXPERIMENT.name)
+    client = connect(here.mlflow_tracking_uri)
+    runs = verb.runs_of(client, experiment, key)
+    show_progress()
+    found = verb.verify(runs, Stores(here, raw_tables, client), given_up(raw_tables.records))
+    if json:
+        printing.document(found.as_document())
+    else:
+        keep_printing.verification(found)
+    verb.require_whole(found)
 
 
 def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from repro_assets.pins.retention import VacuumPlan
 from repro_assets.verbs.printing import print_table
+from repro_assets.verbs.verify import Report
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 _STEP = 1000
@@ -38,3 +39,12 @@ def vacuum(wanted: VacuumPlan, *, dry_run: bool) -> None:
         sys.stderr.write(f"left: {len(wanted.young)} files that no commit names and that may have a writer yet\n")
     if wanted.lost:
         sys.stderr.write(f"needed, and lost before: {', '.join(f'{wanted.table}@{one}' for one in wanted.lost)}\n")
+
+
+def verification(found: Report) -> None:
+    """What could not be looked at, then a line per thing that is not what was recorded."""
+    for line in found.not_checked:
+        sys.stderr.write(f"not checked: {line}\n")
+    for damage in found.damaged:
+        sys.stderr.write(f"damaged: {damage.message}\n")
+    sys.stderr.write(f"{len(found.checked)} checked, {len(found.damaged)} damaged\n")

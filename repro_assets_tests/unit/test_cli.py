@@ -43,6 +43,7 @@ COMMANDS = [
     ["env", "check"],
     ["vacuum"],
     ["unpin"],
+    ["verify"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 
