@@ -50,3 +50,25 @@ def verify(
     from repro_assets.verbs.commands_keep import verify as act
 
     act(key, every, json)
+
+
+@app.command()
+def gc(
+    dry_run: DryRun = False,
+    safe_hours: Annotated[
+        float, typer.Option(metavar="N", help="How old a leftover must be; another installation may share the stores.")
+    ] = 24,
+    json: Json = False,
+) -> None:
+    """Remove outputs that no manifest or alias needs, and what dead runs left; show disk use."""
+    from repro_assets.verbs.commands_keep import gc as act
+
+    act(dry_run, safe_hours, json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what is wrong with this installation, and what to do; changes nothing."""
+    from repro_assets.verbs.commands_keep import doctor as act
+
+    act(json)

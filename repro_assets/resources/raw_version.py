@@ -75,8 +75,7 @@ def _files(tables: RawTables, pin: CommitPin, _: datetime) -> Finding:
 def _time(tables: RawTables, pin: CommitPin, now: datetime) -> Finding:
     """Until when, by the properties that the table has now."""
     name, uri = f"{pin.table}@{pin.version}", tables.uri(pin.table)
-    table = _open(uri, None, pin.table)
-    properties = dict(table.metadata().configuration)
+    properties = table_properties(uri, pin.table)
     return time_left(
         name,
         uri,
@@ -85,6 +84,15 @@ def _time(tables: RawTables, pin: CommitPin, now: datetime) -> Finding:
         kept=retention(properties),
         now=now,
     )
+
+
+def table_properties(uri: str, name: str) -> dict[str, str]:
+    """The properties that a table has now.
+
+    Raises:
+        DataDamaged: Its log can't be read.
+    """
+    return dict(_open(uri, None, name).metadata().configuration)
 
 
 def _commit_time(tables: RawTables, pin: CommitPin, properties: Mapping[str, str]) -> datetime:

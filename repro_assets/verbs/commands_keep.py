@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from repro_assets.pins.retention import Holder
     from repro_assets.settings import Settings
 
+_MOST_HOURS = 24 * 3650
+
 
 def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro vacuum`."""
@@ -24,15 +26,14 @@ def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
     from repro_assets.verbs import vacuum as verb
 
     here, raw_tables = settings_module.load(), RawTables()
-    if not 0 <= safe_hours <= 24 * 3650:
-        raise BadInput("not a number of hours", stored=safe_hours, expected="from 0 to 87600")
+    safe_age = _hours(safe_hours)
     with verb.nobody_writes(table, here):
         wanted = verb.plan(
             table,
             raw_tables,
             _holders(here, raw_tables),
             given_up(raw_tables.records),
-            safe_age=timedelta(hours=safe_hours),
+            safe_age=safe_age,
         )
         if not dry_run:
             verb.vacuum(wanted, raw_tables, spark_opener(here))
@@ -81,6 +82,43 @@ def verify(key: str | None, every: bool, json: bool) -> None:
     else:
         keep_printing.verification(found)
     verb.require_whole(found)
+
+
+def gc(dry_run: bool, safe_hours: float, json: bool) -> None:
+    """`repro gc`."""
+    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.tracking_store import connect, initialise
+    from repro_assets.verbs import gc as verb
+
+    here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
+    instance = tidy_instance(here)
+    experiment = initialise(here, EXPERIMENT.name)
+    client = connect(here.mlflow_tracking_uri)
+    wanted = verb.plan(here, client, experiment, instance, list(given_up(raw_tables.records)), safe_age=safe_age)
+    if not dry_run:
+        verb.gc(wanted, here)
+    if json:
+        printing.document(verb.document(wanted, dry_run=dry_run))
+    else:
+        keep_printing.garbage(wanted, dry_run=dry_run)
+
+
+def doctor(json: bool) -> None:
+    """`repro doctor`."""
+    from repro_assets.verbs import doctor as verb
+
+    found = verb.examine(settings_module.load(), RawTables())
+    if json:
+        printing.document(verb.document(found))
+    else:
+        keep_printing.diagnoses(found)
+    verb.require_well(found)
+
+
+def _hours(count: float) -> timedelta:
+    if not 0 <= count <= _MOST_HOURS:
+        raise BadInput("not a number of hours", stored=count, expected=f"from 0 to {_MOST_HOURS}")
+    return timedelta(hours=count)
 
 
 def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich.table import Table
 
 from repro_assets.pins.retention import VacuumPlan
+from repro_assets.verbs.doctor import Diagnosis
+from repro_assets.verbs.gc import GcPlan
 from repro_assets.verbs.printing import print_table
 from repro_assets.verbs.verify import Report
 
@@ -48,3 +51,25 @@ def verification(found: Report) -> None:
     for damage in found.damaged:
         sys.stderr.write(f"damaged: {damage.message}\n")
     sys.stderr.write(f"{len(found.checked)} checked, {len(found.damaged)} damaged\n")
+
+
+def garbage(wanted: GcPlan, *, dry_run: bool) -> None:
+    """How much room everything takes, a line per thing that goes, and what was left alone."""
+    table = Table("what", "size", box=None)
+    for name, count in wanted.disk.items():
+        table.add_row(name, size(count))
+    print_table(table)
+    for one in wanted.everything:
+        sys.stderr.write(f"{size(one.bytes):>9}  {one.uri}: {one.why}\n")
+    for key in wanted.busy:
+        sys.stderr.write(f"left: {key}, a run of it is under way\n")
+    done = "would go" if dry_run else "gone"
+    sys.stderr.write(f"{done}: {len(wanted.everything)}, {size(sum(one.bytes for one in wanted.everything))}\n")
+
+
+def diagnoses(found: Sequence[Diagnosis]) -> None:
+    """A line per check; under it what is wrong, and what to do."""
+    for one in found:
+        sys.stderr.write(f"{'wrong' if one.complaints else 'ok':6}{one.name}\n")
+        for complaint in one.complaints:
+            sys.stderr.write(f"      {complaint.what}\n      -> {complaint.fix}\n")

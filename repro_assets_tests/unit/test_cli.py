@@ -44,6 +44,8 @@ COMMANDS = [
     ["vacuum"],
     ["unpin"],
     ["verify"],
+    ["gc"],
+    ["doctor"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 
