@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from repro_assets.cli.arguments import Json, Key
+from repro_assets.experiment import EXPERIMENT
 
 app = typer.Typer()
 
@@ -72,3 +73,19 @@ def doctor(json: Json = False) -> None:
     from repro_assets.verbs.commands_keep import doctor as act
 
     act(json)
+
+
+@app.command()
+def forget(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The raw table that has a row per person.")],
+    person: Annotated[
+        str, typer.Argument(metavar=EXPERIMENT.split_key.upper(), help="The person, by the experiment's split key.")
+    ],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept, so name nobody in it.")],
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Remove one person from raw versions, change data and outputs; lists the runs that are lost by it."""
+    from repro_assets.verbs.commands_keep import forget as act
+
+    act(table, person, why, dry_run, json)

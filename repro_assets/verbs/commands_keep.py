@@ -115,6 +115,27 @@ def doctor(json: bool) -> None:
     verb.require_well(found)
 
 
+def forget(table: str, person: str, why: str, dry_run: bool, json: bool) -> None:
+    """`repro forget`."""
+    from repro_assets.verbs import forget as verb
+    from repro_assets.verbs.vacuum import nobody_writes
+
+    here, raw_tables = settings_module.load(), RawTables()
+    holders = _holders(here, raw_tables)
+    with nobody_writes(table, here):
+        wanted = verb.plan(table, person, here, raw_tables, holders)
+        if not dry_run:
+            verb.forget(
+                wanted, person, why, raw_tables, holders, spark_opener(here), lambda: gc(False, 24.0, json=False)
+            )
+    if json:
+        printing.document(verb.document(wanted, dry_run=dry_run))
+    else:
+        keep_printing.forgotten(wanted, dry_run=dry_run)
+    if not dry_run:
+        verb.require_forgotten(verb.plan(table, person, here, RawTables(), holders))
+
+
 def _hours(count: float) -> timedelta:
     if not 0 <= count <= _MOST_HOURS:
         raise BadInput("not a number of hours", stored=count, expected=f"from 0 to {_MOST_HOURS}")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from repro_assets.pins.retention import VacuumPlan
 from repro_assets.verbs.doctor import Diagnosis
+from repro_assets.verbs.forget import ForgetPlan
 from repro_assets.verbs.gc import GcPlan
 from repro_assets.verbs.printing import print_table
 from repro_assets.verbs.verify import Report
@@ -73,3 +74,17 @@ def diagnoses(found: Sequence[Diagnosis]) -> None:
         sys.stderr.write(f"{'wrong' if one.complaints else 'ok':6}{one.name}\n")
         for complaint in one.complaints:
             sys.stderr.write(f"      {complaint.what}\n      -> {complaint.fix}\n")
+
+
+def forgotten(wanted: ForgetPlan, *, dry_run: bool) -> None:
+    """What held the person, what is lost by it, and what is left to do by hand."""
+    done = "would be removed" if dry_run else "removed"
+    versions = ", ".join(f"{wanted.table}@{version}" for version in wanted.versions) or "none"
+    sys.stderr.write(f"versions that held the person: {versions}\n")
+    sys.stderr.write(f"{done}: {len(wanted.files)} raw files, {len(wanted.outputs)} output files\n")
+    for key in wanted.keys:
+        sys.stderr.write(f"given up: {key}\n")
+    for who in wanted.runs:
+        sys.stderr.write(f"can't be reproduced any more: {who}\n")
+    for place in wanted.by_hand:
+        sys.stderr.write(f"look here yourself: {place}\n")

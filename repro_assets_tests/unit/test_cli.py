@@ -46,6 +46,7 @@ COMMANDS = [
     ["verify"],
     ["gc"],
     ["doctor"],
+    ["forget"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 
