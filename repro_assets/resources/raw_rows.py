@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repro_assets.pins.data import CommitPin, RowsPin
-from repro_assets.resources.table_files import files_of_version
 
 if TYPE_CHECKING:
     from repro_assets.resources.raw_tables import RawTables
@@ -36,10 +35,11 @@ def rows_without_spark(tables: RawTables, pin: CommitPin, expected_rows: int) ->
     uri = tables.uri(pin.table)
     if expected_rows > MOST_ROWS:
         return f"more than {MOST_ROWS:,} rows"
-    if any(file.vector is not None for file in files_of_version(uri, pin.version)):
-        return "deletion vectors"
     try:
         table = DeltaTable(uri, version=pin.version)
+        # A version without any is refused by delta-rs too where the table may have them.
+        if "deletionVectors" in (table.protocol().reader_features or []):
+            return "deletion vectors"
         if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
             return "column mapping"
         found = fingerprint(table.to_pyarrow_table())

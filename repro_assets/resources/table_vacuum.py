@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import Outside
@@ -51,8 +52,8 @@ def remove_files(spark: SparkSession, uri: str, files: Iterable[FoundFile]) -> N
     from pyspark.errors import PySparkException
 
     listed = list(files)
-    rows = [(path, file.bytes, False, 0) for path, file in zip(_as_spark(spark, uri, listed), listed, strict=True)]
     try:
+        rows = _inventory(_as_hadoop(spark, uri), listed)
         with _settings(spark):
             spark.createDataFrame(rows, _COLUMNS).createOrReplaceTempView(_VIEW)
             spark.sql(f"VACUUM delta.`{uri}` USING INVENTORY (SELECT * FROM {_VIEW}) RETAIN 0 HOURS").collect()  # noqa: S608 # a table's own URI and a constant
@@ -72,12 +73,23 @@ def remove_files(spark: SparkSession, uri: str, files: Iterable[FoundFile]) -> N
         )
 
 
-def _as_spark(spark: SparkSession, uri: str, files: Iterable[FoundFile]) -> list[str]:
-    """Paths as Hadoop names them: `file:/…`, not `file:///…`, or Delta takes a file for another one and leaves it."""
-    path = spark._jvm.org.apache.hadoop.fs.Path  # type: ignore[union-attr] # open sessions have a JVM
-    root = path(uri)
-    qualified = root.getFileSystem(spark._jsc.hadoopConfiguration()).makeQualified(root)
-    return [path(qualified, path(None, None, file.path)).toUri().toString() for file in files]
+def _inventory(root: str, files: Iterable[FoundFile]) -> list[tuple[str, int, bool, int]]:
+    """Rows of an inventory: the files, and the folders they lie in.
+
+    A folder that is not listed is taken for one that holds nothing but its listed file, and removed with it.
+    """
+    listed = list(files)
+    folders = sorted({str(folder) for file in listed for folder in PurePosixPath(file.path).parents} - {"."})
+    return [
+        *((f"{root}/{folder}", 0, True, 0) for folder in folders),
+        *((f"{root}/{file.path}", file.bytes, False, 0) for file in listed),
+    ]
+
+
+def _as_hadoop(spark: SparkSession, uri: str) -> str:
+    """A location as Hadoop names it, `file:/…` and not `file:///…`: Delta compares inventories with it as text."""
+    root = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr] # open sessions have a JVM
+    return str(root.getFileSystem(spark._jsc.hadoopConfiguration()).makeQualified(root).toString())
 
 
 @contextmanager
