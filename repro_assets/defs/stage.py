@@ -202,6 +202,7 @@ class Stage:
             commit = self._commit_pin(table)
             known = None if self.force else self.raw_tables.known_rows(commit)
             pin = DataPin(commit, known) if known else self.raw_tables.data_pin(commit, self.spark)
+            pin = self.raw_tables.with_files(pin)
         except (Blocked, DataDamaged) as trouble:
             checks.log_broken_pin(self, trouble)
             raise

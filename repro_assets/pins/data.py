@@ -78,21 +78,32 @@ class RowsPin:
 
 @dataclass(frozen=True)
 class DataPin:
-    """A raw table at one version: the commit and its rows."""
+    """A raw table at one version: the commit, its rows and the files they lay in.
+
+    Attributes:
+        commit: Which commit.
+        rows: What its rows were.
+        files_sha256: Digest of the list of its data files (`pins.data_files`); None in pins of before there were any.
+            It is part of no identity.
+    """
 
     commit: CommitPin
     rows: RowsPin
+    files_sha256: str | None = None
 
     def as_document(self) -> dict[str, Any]:
         """The pin as the manifest holds it."""
-        return {**asdict(self.commit), **asdict(self.rows), "schema": [list(column) for column in self.rows.schema]}
+        files = {} if self.files_sha256 is None else {"files_sha256": self.files_sha256}
+        schema = [list(column) for column in self.rows.schema]
+        return {**asdict(self.commit), **asdict(self.rows), "schema": schema, **files}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> DataPin:
         """Inverse of `as_document`."""
         commit = CommitPin(**{name: document[name] for name in CommitPin.__dataclass_fields__})
         schema = tuple((name, kind) for name, kind in document["schema"])
-        return cls(commit, RowsPin(document["fingerprint"], document["rows"], schema))
+        rows = RowsPin(document["fingerprint"], document["rows"], schema)
+        return cls(commit, rows, document.get("files_sha256"))
 
 
 def parse_commit(version: int, content: bytes, where: str) -> Commit:

@@ -17,6 +17,7 @@ from repro_assets.errors import ReproError, VersionExpired
 _DELETED_FILES = "delta.deletedFileRetentionDuration"
 _LOG = "delta.logRetentionDuration"
 _DEFAULTS = {_DELETED_FILES: timedelta(days=7), _LOG: timedelta(days=30)}
+RETENTION_PROPERTIES = (_LOG, _DELETED_FILES)
 _UNITS = {"week": 604_800.0, "day": 86_400.0, "hour": 3_600.0, "minute": 60.0, "second": 1.0, "millisecond": 0.001}
 _AMOUNT = re.compile(r"(\d+)\s+(week|day|hour|minute|second|millisecond)s?\s*")
 # Longer than anybody asks, short enough for every date.

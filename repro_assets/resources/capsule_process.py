@@ -89,7 +89,7 @@ def workspace(settings: Settings, *, keep: bool = False) -> Generator[Workspace,
     """
     root = settings.var / "reproductions"
     try:
-        _remove_abandoned(root)
+        remove_abandoned(root)
         folder = root / uuid.uuid4().hex
         # Nobody else's: what is unpacked here is going to be run.
         folder.mkdir(parents=True, mode=0o700)
@@ -261,15 +261,25 @@ def _signal(process: subprocess.Popen[str], number: int) -> None:
         return
 
 
-def _remove_abandoned(root: Path) -> None:
+def abandoned(root: Path) -> list[Path]:
+    """Workspaces whose process is gone; one that was kept on purpose, or is being made, is none of them."""
+    found = []
     for folder in root.glob("*") if root.is_dir() else ():
         try:
             owner = json.loads((folder / _OWNER).read_text())
         except (OSError, ValueError):
             continue  # being made right now, or not ours
         if is_alive(owner) is False:
-            _end_child(owner.get("child"))
-            shutil.rmtree(folder, ignore_errors=True)
+            found.append(folder)
+    return found
+
+
+def remove_abandoned(root: Path) -> None:
+    """Remove the workspaces whose process is gone, and end what they left running."""
+    for folder in abandoned(root):
+        with suppress(OSError, ValueError):  # somebody else was faster
+            _end_child(json.loads((folder / _OWNER).read_text()).get("child"))
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_child(child: Mapping[str, Any] | None) -> None:

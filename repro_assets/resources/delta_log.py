@@ -56,6 +56,26 @@ def _checkpoints(names: Iterable[str]) -> set[int]:
     return {version for (version, of), found in parts.items() if found == set(range(1, of + 1))}
 
 
+def checkpoint_before(table: str, version: int) -> tuple[int, list[str]]:
+    """The newest whole checkpoint that a version can be reconstructed from.
+
+    Args:
+        table: URI of the table.
+        version: The version to read.
+
+    Returns:
+        The checkpoint's version and the URIs of its files; -1 and nothing where there is none.
+    """
+    log = storage.join(table, "_delta_log")
+    names = storage.names(log)
+    newest = max((number for number in _checkpoints(names) if number <= version), default=-1)
+    found = [match for name in names if (match := _CHECKPOINT_NAME.fullmatch(name)) and int(match["version"]) == newest]
+    # Two writers may have made one each, of different forms; any whole one will do.
+    of = {int(match["of"] or 1) for match in found}
+    parts = [match for match in found if int(match["of"] or 1) == min(of)]
+    return newest, [storage.join(log, match[0]) for match in (parts if min(of, default=1) > 1 else parts[:1])]
+
+
 def commit_uri(table: str, version: int) -> str:
     """Where one commit stands."""
     return storage.join(table, "_delta_log", f"{version:020d}.json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -76,6 +77,15 @@ class Lake(dg.ConfigurableResource["Lake"]):
         for part in output.parts:
             for file in part.files:
                 self._checked(output, file)
+
+    def wrong_files(self, output: Output) -> Iterator[DataDamaged]:
+        """Hash every file of an output: an error for each that is gone or other than its marker says."""
+        for part in output.parts:
+            for file in part.files:
+                try:
+                    self._checked(output, file)
+                except DataDamaged as damage:
+                    yield damage
 
     def complete(self, output: Output) -> Output:
         """Write the marker if none stands; returns the output whose marker stands."""

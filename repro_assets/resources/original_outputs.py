@@ -40,8 +40,8 @@ def damaged_outputs(record: RunRecord, lake: Lake, client: MlflowClient) -> list
     found: list[ReproError] = []
     for stage in record.stages.values():
         try:
-            _verify_output(stage, record.data_version, lake)
-            _verify_models(stage, client)
+            verify_output(stage, record.data_version, lake)
+            verify_models(stage, client)
         except (DataDamaged, BadInput) as damage:  # a model file of types that nobody trusts is bad input
             found.append(damage)
     return found
@@ -57,8 +57,13 @@ def replaced_outputs(record: RunRecord, lake: Lake) -> list[str]:
     ]
 
 
-def _verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
-    """An output's files, and what is in them: a marker can be exchanged together with a file, a manifest can't."""
+def verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
+    """An output's files, and what is in them: a marker can be exchanged together with a file, a manifest can't.
+
+    Raises:
+        DataDamaged: A file, or what is in it, is not what was recorded; an output that is gone is not damaged.
+        BadInput: A model file holds types that nobody trusts.
+    """
     from repro_assets.pins.fingerprint import fingerprint
 
     output = stored_output(stage, data_version, lake)
@@ -103,8 +108,13 @@ def _require_parts(stage: StageRecord, found: Mapping[str, str], where: str) -> 
         )
 
 
-def _verify_models(stage: StageRecord, client: MlflowClient) -> None:
-    """The registered models of a stage, file by file."""
+def verify_models(stage: StageRecord, client: MlflowClient) -> None:
+    """The registered models of a stage, file by file.
+
+    Raises:
+        DataDamaged: A file is not the one that was logged.
+        Outside: The store failed.
+    """
     with speaking_of(client.tracking_uri):
         for version in client.search_model_versions(f"run_id = '{stage.mlflow_run_id}'"):
             expected = version.tags.get(_MODEL_SHA256_TAG)

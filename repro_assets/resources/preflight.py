@@ -14,6 +14,7 @@ from repro_assets.pins.preflight import Finding, Preflight, judge, reason
 from repro_assets.resources import capsule_store
 from repro_assets.resources.champion_models import located
 from repro_assets.resources.environment_build import readiness
+from repro_assets.resources.given_up import given_up
 from repro_assets.resources.jars import jar_paths
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.raw_version import examine
@@ -100,6 +101,7 @@ class Surroundings:
 
     def _findings(self, record: RunRecord, replaced: Collection[str]) -> Iterator[Finding]:
         if "data" not in replaced:
+            yield self._given_up(record.data_version)
             yield from (self._raw_version(pin.commit) for pin in record.data.values())
         if "code" not in replaced:
             yield self._capsule(str(record.code["capsule"]))
@@ -113,6 +115,15 @@ class Surroundings:
             yield Finding(notes=("the environment was only written down: IDENTICAL is out of reach",))
         for submodule in record.code.get("absent_submodules", ()):
             yield Finding(notes=(f"submodule {submodule} was not checked out, so the capsule has none of its files",))
+
+    def _given_up(self, key: str) -> Finding:
+        """Whether a person gave the data version up: then what it needs may go at any time."""
+
+        def look() -> Finding:
+            record = given_up(self.tables.records).get(key)
+            return Finding(notes=(f"{record.words}; `repro pin` takes it back",) if record else ())
+
+        return self._once(("given up", key), look)
 
     def _raw_version(self, pin: CommitPin) -> Finding:
         key = ("data", pin.table, pin.table_id, str(pin.version), pin.commit_sha256)

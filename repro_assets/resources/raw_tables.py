@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Generator, Iterable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,17 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, TableReplaced, VersionExpired
 from repro_assets.pins.canonical import canonical_json, digest
 from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin
-from repro_assets.resources import delta_log, storage
+from repro_assets.resources import delta_log, file_lists, storage
+from repro_assets.resources.expiry import what_cleaned, what_took
+from repro_assets.resources.given_up import take_back
+from repro_assets.resources.read_errors import reading
+from repro_assets.resources.table_files import files_of_version, wrong_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+PINS = "_pins"
+KEPT_MARK = "_kept.json"
 
 
 class RawTables(dg.ConfigurableResource["RawTables"]):
@@ -109,6 +115,18 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 fix="Restore the table's log",
             )
 
+    def require_files(self, pin: CommitPin) -> None:
+        """Check that every file of a version is there, without a JVM and without reading one.
+
+        Raises:
+            VersionExpired: A file is gone, or nothing leads to the version.
+            DataDamaged: A file has another size than its commit says.
+        """
+        files = files_of_version(self.uri(pin.table), pin.version)
+        name = f"{pin.table}@{pin.version}"
+        for error in wrong_files(self.uri(pin.table), files, name, lambda: what_took(self, pin.table, pin.version)):
+            raise error
+
     def read(self, spark: SparkSession, pin: CommitPin) -> DataFrame:
         """Read the rows of a pin through Spark, after `check`, where the table stands now: a lake may have moved."""
         self.check(pin)
@@ -123,7 +141,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             NoSuchVersion, VersionExpired, TableReplaced, PinChanged: As `check`.
         """
         found = self.pin(table, version)
-        where = storage.join(self.records, "_pins", key, f"{table}.json")
+        where = storage.join(self.records, PINS, key, f"{table}.json")
         if not storage.write_if_absent(where, canonical_json(asdict(found))):
             try:
                 first = CommitPin(**json.loads(storage.read_bytes(where)))
@@ -133,8 +151,13 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         return found
 
     def keep(self, key: str) -> None:
-        """Mark a data version as pinned by a person, so that nothing removes what it needs."""
-        storage.write_if_absent(storage.join(self.records, "_pins", key, "_kept.json"), canonical_json({"key": key}))
+        """Mark a data version as pinned by a person, so that nothing removes what it needs; takes giving it up back."""
+        storage.write_if_absent(storage.join(self.records, PINS, key, KEPT_MARK), canonical_json({"key": key}))
+        take_back(self.records, key)
+
+    def let_go(self, key: str) -> None:
+        """Take a person's mark off a data version."""
+        storage.remove(storage.join(self.records, PINS, key, KEPT_MARK))
 
     def read_verified(self, spark: SparkSession, pin: DataPin) -> DataFrame:
         """Read the rows of a pin after proving that they are the pinned ones, once per process.
@@ -186,19 +209,32 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         """Say in one line what of a version can't be read, whatever is done with its rows inside.
 
         Raises:
-            DataDamaged: A file of it is gone or damaged.
+            NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: Whatever `read_errors.explained` finds.
         """
-        return _reading(self.uri(pin.table), pin.version)
+        return reading(self, pin)
 
     def data_pin(self, pin: CommitPin, spark: SparkSession) -> DataPin:
         """Pin commit and rows, fingerprinting the rows now."""
         from repro_assets.resources.spark_fingerprint import fingerprint_frame
 
-        with _reading(self.uri(pin.table), pin.version):
+        with self.reading(pin):
             found = fingerprint_frame(self.read(spark, pin))
         rows = self.remember_rows(pin, RowsPin(found.digest, found.rows, found.schema))
         self._proved.add(pin)
         return DataPin(pin, rows)
+
+    def with_files(self, pin: DataPin) -> DataPin:
+        """The same pin with the digest of the list of its files; the list is recorded beside the pins on first use.
+
+        Where a file is gone the pin stays as it is: rows that are known need no file, and reading others says so.
+
+        Raises:
+            DataDamaged: A file has another size than its commit says.
+        """
+        try:
+            return replace(pin, files_sha256=file_lists.record_list(self, pin.commit).digest())
+        except VersionExpired:
+            return pin
 
     def _memo(self, pin: CommitPin) -> str:
         name = digest({"table_id": pin.table_id, "version": pin.version, "commit_sha256": pin.commit_sha256})
@@ -221,7 +257,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 f"version {version} of {table} is gone from the log",
                 where=self.uri(table),
                 expected=f"{versions[0]} to {versions[-1]}",
-                fix="Delta's log clean-up or a removed file took it; restore it from a backup",
+                fix=f"{what_cleaned(self, table, version)}. Restore it from a backup",
             )
 
     def _table_id(self, table: str, version: int) -> str:
@@ -240,7 +276,7 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 f"nothing leads to version {version} of {table} any more",
                 where=self.uri(table),
                 stored=str(error),
-                fix="Delta's log clean-up or a removed file took it; restore it from a backup",
+                fix=f"{what_cleaned(self, table, version)}. Restore it from a backup",
             ) from error
 
     def _require_rows(self, pin: DataPin, found: RowsPin) -> None:
@@ -252,26 +288,6 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
                 expected=pin.rows.fingerprint,
                 fix="Restore the table's data files",
             )
-
-
-@contextmanager
-def _reading(uri: str, version: int) -> Generator[None, None, None]:
-    """Say in one line which file of a version can't be read; the JVM's own answer is a hundred."""
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (Py4JJavaError, PySparkException) as error:
-        text = str(error)
-        file = re.search(r"(?:file:/|\w+://)[^\s,\]']+\.parquet", text)
-        reason = re.search(r"(?:verify page integrity|checksum|FileNotFound|does not exist|Caused by)[^\n]*", text)
-        raise DataDamaged(
-            f"version {version} can't be read",
-            where=file[0] if file else uri,
-            stored=(reason[0] if reason else text.strip().splitlines()[0])[:300],
-            fix="Restore the table's data files",
-        ) from error
 
 
 def raw_table_uri(lake: str, table: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,19 @@ def read_bytes(uri: str) -> bytes:
     filesystem, path = _open(uri)
     with _talking(uri, "read", besides=FileNotFoundError):
         return filesystem.cat_file(path)
+
+
+def read_pieces(uri: str, size: int) -> Iterator[bytes]:
+    """Content of one object in pieces of at most `size` bytes, so that a large one is never held whole.
+
+    Raises:
+        FileNotFoundError: There is none.
+        Outside: The store does not answer.
+    """
+    filesystem, path = _open(uri)
+    with _talking(uri, "read", besides=FileNotFoundError), filesystem.open(path, "rb") as file:
+        while piece := file.read(size):
+            yield piece
 
 
 def exists(uri: str) -> bool:
@@ -63,6 +76,29 @@ def sizes_below(uri: str) -> dict[str, int]:
         return {
             name.removeprefix(root): int(found["size"]) for name, found in filesystem.find(path, detail=True).items()
         }
+
+
+def stats_below(uri: str) -> dict[str, tuple[int, datetime | None]]:
+    """Size in bytes and time of the last write (UTC) of all objects below `uri`, by path relative to it.
+
+    The time is None where the store does not tell it with its listing.
+    """
+    filesystem, path = _open(uri)
+    root = path.rstrip("/") + "/"
+    with _talking(uri, "read"):
+        filesystem.invalidate_cache()
+        found = filesystem.find(path, detail=True)
+    return {name.removeprefix(root): (int(one["size"]), _written(one)) for name, one in found.items()}
+
+
+def _written(info: Mapping[str, Any]) -> datetime | None:
+    # Each store has a name of its own for it.
+    moment = next((info[name] for name in ("mtime", "LastModified", "last_modified", "updated") if name in info), None)
+    if isinstance(moment, (int, float)):
+        return datetime.fromtimestamp(moment, UTC)
+    if isinstance(moment, datetime):
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return None
 
 
 def size(uri: str) -> int | None:

@@ -70,7 +70,8 @@ def versions(rows: Sequence[VersionRow]) -> None:
     table = Table("data version", "committed", "state", "runs", box=None)
     for row in rows:
         newest = max((str(entry["timestamp"]) for entry in row.tables.values() if entry["timestamp"]), default="-")
-        table.add_row(row.key, newest, row.state, str(len(row.runs)))
+        state = f"{row.state}, given up" if row.given_up else row.state
+        table.add_row(row.key, newest, state, str(len(row.runs)))
     print_table(table)
 
 

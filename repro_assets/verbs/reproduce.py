@@ -112,7 +112,7 @@ def require_passing(answer: Answer, *, strict: bool = False) -> None:
     """
     verdict = answer.verdict
     if verdict.word == "BLOCKED":
-        raise NotReproducible("BLOCKED", where=verdict.run, stored="; ".join(verdict.reasons))
+        raise NotReproducible(f"BLOCKED: {'; '.join(verdict.reasons)}", where=verdict.run)
     if verdict.word == "DIVERGED":
         raise NotReproduced("DIVERGED", where=verdict.run, stored=f"{verdict.first_difference} differs first")
     if strict and verdict.word != "IDENTICAL":

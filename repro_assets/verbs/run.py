@@ -59,14 +59,15 @@ def plan(
 
 
 def require_readable(key: str, raw_tables: RawTables) -> None:
-    """Check that every version that a key names is there, before anything starts.
+    """Check that every version that a key names is there with all its files, before anything starts.
 
     Raises:
         NoSuchVersion: It never was.
-        VersionExpired: It is gone.
+        VersionExpired: It is gone, or files of it are.
+        DataDamaged: A file has another size.
     """
     for table, version in decode(key, EXPERIMENT.table_names).items():
-        raw_tables.pin(table, version)
+        raw_tables.require_files(raw_tables.pin(table, version))
 
 
 def run(wanted: RunPlan, instance: dg.DagsterInstance) -> RunReport:

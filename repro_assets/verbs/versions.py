@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data import Commit
 from repro_assets.pins.data_history import DataVersion, data_versions
 from repro_assets.pins.data_version import decode
+from repro_assets.resources.given_up import given_up
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -30,6 +31,7 @@ class VersionRow:
     tables: Mapping[str, Mapping[str, object]]
     state: str
     runs: Sequence[str]
+    given_up: Mapping[str, object] | None = None
 
 
 def register_all(raw_tables: RawTables, instance: dg.DagsterInstance) -> list[DataVersion]:
@@ -43,6 +45,7 @@ def list_versions(raw_tables: RawTables, instance: dg.DagsterInstance) -> list[V
     """All registered data versions in their order.
 
     `materialized`: its predictions are there; `expired`: a table's version is gone from its log; else `registered`.
+    `given_up` says who gave it up, when and why (`repro unpin`); None for all others.
     """
     register_all(raw_tables, instance)
     histories = {
@@ -50,7 +53,9 @@ def list_versions(raw_tables: RawTables, instance: dg.DagsterInstance) -> list[V
         for table, commits in raw_tables.histories(EXPERIMENT.table_names).items()
     }
     runs = _runs_by_key(instance)
-    return [_row(key, histories, runs.get(key, [])) for key in registered(instance)]
+    dropped = given_up(raw_tables.records)
+    rows = [_row(key, histories, runs.get(key, [])) for key in registered(instance)]
+    return [replace(row, given_up=asdict(dropped[row.key])) if row.key in dropped else row for row in rows]
 
 
 def _row(key: str, histories: Mapping[str, Mapping[int, Commit]], runs: list[str]) -> VersionRow:

@@ -48,6 +48,12 @@ COMMANDS = [
     ["cluster", "diff"],
     ["cluster", "up"],
     ["cluster", "down"],
+    ["vacuum"],
+    ["unpin"],
+    ["verify"],
+    ["gc"],
+    ["doctor"],
+    ["forget"],
 ]
 NEVER_MADE = "covid_cases-v000099--job_changes-v000001"
 

@@ -15,6 +15,8 @@ from repro_assets_tests.unit.delta_log import commit
 class FakeRawTables:
     """Histories from memory."""
 
+    records = "memory://nothing-given-up"
+
     def __init__(self, **history: Sequence[Commit]) -> None:
         self.tables = history
 

@@ -1,0 +1,156 @@
+"""Proves what is stored against what manifests say: raw versions, outputs, registered models, capsules, one item each.
+
+An item is proved once, however many runs need it. Nothing here starts a JVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside, ReproError
+from repro_assets.pins.data import DataPin
+from repro_assets.pins.run_record import RunRecord, StageRecord
+from repro_assets.resources import capsule_store
+from repro_assets.resources.file_lists import known_list, wrong_bytes
+from repro_assets.resources.lake import Lake
+from repro_assets.resources.original_outputs import stored_output, verify_models, verify_output
+from repro_assets.resources.raw_rows import rows_without_spark
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What came of one item.
+
+    Attributes:
+        wrong: Everything that is not what was recorded; empty where all is.
+        notes: What could not be looked at, a clause each.
+    """
+
+    wrong: tuple[ReproError, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something stored that a manifest speaks of: its name, and how it is proved."""
+
+    name: str
+    prove: Callable[[], Proved]
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where everything is stored that manifests speak of."""
+
+    settings: Settings
+    tables: RawTables
+    client: MlflowClient
+
+    def items(self, record: RunRecord) -> Iterator[Item]:
+        """Everything that one run recorded, in the order it was made."""
+        for table, pin in record.data.items():
+            yield Item(f"raw {table}@{pin.commit.version}", lambda pin=pin: raw_version(self.tables, pin))  # type: ignore[misc] # bound now, not when called
+        lake = Lake(uri=self.settings.lake)
+        for stage in record.stages.values():
+            name = f"{stage.asset} {record.data_version} {stage.identity[:12]}"
+            yield Item(name, lambda stage=stage: output(stage, record.data_version, lake))  # type: ignore[misc] # as above
+            if any(part["kind"] == "model" for part in stage.manifest["output"]["parts"]):
+                yield Item(
+                    f"MLflow models of {stage.mlflow_run_id}",
+                    lambda stage=stage: _caught(lambda: verify_models(stage, self.client)),  # type: ignore[misc] # as above
+                )
+        capsule = str(record.code["capsule"])
+        yield Item(f"capsule {capsule[:12]}", lambda: self._capsule(capsule))
+
+    def _capsule(self, sha256: str) -> Proved:
+        path = capsule_store.capsule_path(self.settings.capsules, sha256)
+        return _caught(lambda: capsule_store.load(path, sha256))
+
+
+def raw_version(tables: RawTables, pin: DataPin) -> Proved:
+    """Prove a pinned version: its commit, the SHA-256 of every file, and the rows where they can be read without Spark.
+
+    Args:
+        tables: The raw tables as they stand now.
+        pin: As a manifest has it.
+    """
+    try:
+        tables.check(pin.commit)
+        tables.require_files(pin.commit)
+        recorded = known_list(tables, pin.commit)
+        if pin.files_sha256 is not None and (recorded is None or recorded.digest() != pin.files_sha256):
+            raise DataDamaged(
+                f"the list of the files of {pin.commit.table}@{pin.commit.version} is not the pinned one",
+                where=tables.records,
+                stored=recorded.digest() if recorded else "nothing",
+                expected=pin.files_sha256,
+                fix="Restore _files of the lake from a backup",
+            )
+        wrong = tuple(wrong_bytes(tables, pin.commit, recorded)) if recorded else ()
+    except Outside:
+        raise
+    except ReproError as error:
+        return Proved((error,))
+    notes = () if recorded else ("no SHA-256 of its files was recorded when it was pinned",)
+    return Proved(wrong, notes) if wrong else _rows(tables, pin, notes)
+
+
+def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:
+    """Prove an output: its marker, the SHA-256 of every file, then rows and fitted state against the manifest."""
+    try:
+        stored = stored_output(stage, data_version, lake)
+        if stored is None:
+            return Proved((_output_gone(stage, data_version, lake),))
+        wrong = tuple(lake.wrong_files(stored))
+        if not wrong:
+            verify_output(stage, data_version, lake)
+    except Outside:
+        raise
+    except ReproError as error:
+        return Proved((error,))
+    return Proved(wrong)
+
+
+def _rows(tables: RawTables, pin: DataPin, notes: tuple[str, ...]) -> Proved:
+    found = rows_without_spark(tables, pin.commit, pin.rows.rows)
+    if isinstance(found, str):
+        return Proved(notes=(*notes, f"rows not read without Spark: {found}"))
+    if found == pin.rows:
+        return Proved(notes=notes)
+    damage = DataDamaged(
+        f"the rows of {pin.commit.table}@{pin.commit.version} are not those of the pin",
+        where=tables.uri(pin.commit.table),
+        stored=found.fingerprint,
+        expected=pin.rows.fingerprint,
+        fix="Restore the table's data files",
+    )
+    return Proved((damage,), notes)
+
+
+def _output_gone(stage: StageRecord, data_version: str, lake: Lake) -> DataDamaged:
+    standing = lake.find(stage.asset, data_version, stage.identity)
+    return DataDamaged(
+        f"the output of {stage.asset} is gone"
+        if standing is None
+        else f"another result of the same identity stands in the place of {stage.asset}",
+        where=lake.folder(stage.asset, data_version, stage.identity),
+        stored=standing.digest if standing else "nothing",
+        expected=stage.output_digest,
+        fix=f"Restore it from a backup, or make it again by `repro run {data_version}`",
+    )
+
+
+def _caught(look: Callable[[], object]) -> Proved:
+    try:
+        look()
+    except (Blocked, DataDamaged, BadInput) as error:
+        return Proved((error,))
+    return Proved()

@@ -1,0 +1,151 @@
+"""What `repro vacuum`, `unpin`, `verify`, `gc` and `doctor` do with their arguments."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.progress import show_progress
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.verbs import keep_printing, printing
+from repro_assets.verbs.opened import say, spark_opener, tidy_instance
+
+if TYPE_CHECKING:
+    from repro_assets.pins.retention import Holder
+    from repro_assets.settings import Settings
+
+_MOST_HOURS = 24 * 3650
+
+
+def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
+    """`repro vacuum`."""
+    from repro_assets.resources.given_up import given_up
+    from repro_assets.verbs import vacuum as verb
+
+    here, raw_tables = settings_module.load(), RawTables()
+    safe_age = _hours(safe_hours)
+    with verb.nobody_writes(table, here):
+        wanted = verb.plan(
+            table,
+            raw_tables,
+            _holders(here, raw_tables),
+            given_up(raw_tables.records),
+            safe_age=safe_age,
+        )
+        if not dry_run:
+            verb.vacuum(wanted, raw_tables, spark_opener(here))
+    if json:
+        printing.document(verb.document(wanted, dry_run=dry_run))
+    else:
+        keep_printing.vacuum(wanted, dry_run=dry_run)
+
+
+def unpin(key: str, why: str, json: bool) -> None:
+    """`repro unpin`."""
+    from repro_assets.verbs import unpin as verb
+
+    here, raw_tables = settings_module.load(), RawTables()
+    wanted = verb.plan(key, why, _holders(here, raw_tables), *verb.state(raw_tables))
+    record = verb.unpin(wanted, raw_tables)
+    if json:
+        printing.document(verb.document(wanted, record))
+        return
+    say(record.words)
+    if wanted.freed:
+        say(f"`repro vacuum` may take {', '.join(wanted.freed)}, and `repro gc` its outputs")
+    if wanted.still_kept:
+        say(f"still kept by others: {', '.join(wanted.still_kept)}")
+    for who in wanted.holders:
+        say(f"can't count on it any more: {who}")
+
+
+def verify(key: str | None, every: bool, json: bool) -> None:
+    """`repro verify`."""
+    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.proofs import Stores
+    from repro_assets.resources.tracking_store import connect, initialise
+    from repro_assets.verbs import verify as verb
+
+    if every == (key is not None):
+        raise BadInput("name one data version, or --all", fix="`repro verify KEY` or `repro verify --all`")
+    here, raw_tables = settings_module.load(), RawTables()
+    experiment = initialise(here, EXPERIMENT.name)
+    client = connect(here.mlflow_tracking_uri)
+    runs = verb.runs_of(client, experiment, key)
+    show_progress()
+    found = verb.verify(runs, Stores(here, raw_tables, client), given_up(raw_tables.records))
+    if json:
+        printing.document(found.as_document())
+    else:
+        keep_printing.verification(found)
+    verb.require_whole(found)
+
+
+def gc(dry_run: bool, safe_hours: float, json: bool) -> None:
+    """`repro gc`."""
+    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.tracking_store import connect, initialise
+    from repro_assets.verbs import gc as verb
+
+    here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
+    instance = tidy_instance(here)
+    experiment = initialise(here, EXPERIMENT.name)
+    client = connect(here.mlflow_tracking_uri)
+    wanted = verb.plan(here, client, experiment, instance, list(given_up(raw_tables.records)), safe_age=safe_age)
+    if not dry_run:
+        verb.gc(wanted, here)
+    if json:
+        printing.document(verb.document(wanted, dry_run=dry_run))
+    else:
+        keep_printing.garbage(wanted, dry_run=dry_run)
+
+
+def doctor(json: bool) -> None:
+    """`repro doctor`."""
+    from repro_assets.verbs import doctor as verb
+
+    found = verb.examine(settings_module.load(), RawTables())
+    if json:
+        printing.document(verb.document(found))
+    else:
+        keep_printing.diagnoses(found)
+    verb.require_well(found)
+
+
+def forget(table: str, person: str, why: str, dry_run: bool, json: bool) -> None:
+    """`repro forget`."""
+    from repro_assets.verbs import forget as verb
+    from repro_assets.verbs.vacuum import nobody_writes
+
+    here, raw_tables = settings_module.load(), RawTables()
+    holders = _holders(here, raw_tables)
+    with nobody_writes(table, here):
+        wanted = verb.plan(table, person, here, raw_tables, holders)
+        if not dry_run:
+            verb.forget(
+                wanted, person, why, raw_tables, holders, spark_opener(here), lambda: gc(False, 24.0, json=False)
+            )
+    if json:
+        printing.document(verb.document(wanted, dry_run=dry_run))
+    else:
+        keep_printing.forgotten(wanted, dry_run=dry_run)
+    if not dry_run:
+        verb.require_forgotten(verb.plan(table, person, here, RawTables(), holders))
+
+
+def _hours(count: float) -> timedelta:
+    if not 0 <= count <= _MOST_HOURS:
+        raise BadInput("not a number of hours", stored=count, expected=f"from 0 to {_MOST_HOURS}")
+    return timedelta(hours=count)
+
+
+def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:
+    from repro_assets.resources.holders import all_holders
+    from repro_assets.resources.tracking_store import connect, initialise
+
+    instance = tidy_instance(here)
+    experiment = initialise(here, EXPERIMENT.name)
+    return all_holders(connect(here.mlflow_tracking_uri), experiment, raw_tables.records, instance)

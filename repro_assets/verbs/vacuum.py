@@ -1,0 +1,136 @@
+"""`repro vacuum`: remove what no pin needs of a raw table, and keep files and log of everything that is pinned."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from repro_assets.errors import BadInput, Outside
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.retention import SAFE_AGE, Holder, VacuumPlan, kept_keys, kept_versions, plan_vacuum
+from repro_assets.resources import given_up as record
+from repro_assets.resources.expiry import record_vacuum
+from repro_assets.resources.table_files import logged_versions
+from repro_assets.resources.table_vacuum import found_files, remove_files
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.settings import Settings
+
+SCHEMA = "repro-vacuum/1"
+_LISTED = 1000
+
+
+def plan(
+    table: str,
+    raw_tables: RawTables,
+    holders: Sequence[Holder],
+    given_up: Collection[str],
+    *,
+    safe_age: timedelta = SAFE_AGE,
+) -> VacuumPlan:
+    """What would go and what stays; reads the log and lists files, without a JVM.
+
+    Args:
+        table: Name of the raw table.
+        raw_tables: As they stand now.
+        holders: Everybody who needs a data version.
+        given_up: Data versions that were given up.
+        safe_age: How old a file must be that no commit names.
+
+    Raises:
+        BadInput: There is no such table.
+        DataDamaged: The log can't be read: then nothing is removed.
+    """
+    _require_table(table)
+    uri = raw_tables.uri(table)
+    if not raw_tables.versions(table):
+        raise BadInput("there is no such raw table", where=uri, fix=f"`repro ingest {table} FILE…` makes it")
+    # Files first: what a writer commits in between is then in no list of what may go.
+    found = found_files(uri)
+    logged = list(logged_versions(uri))
+    return plan_vacuum(
+        table,
+        found,
+        {version.version: version.files for version in logged},
+        {version.version: version.changes for version in logged},
+        kept_versions(kept_keys(holders, given_up), EXPERIMENT.table_names)[table],
+        now=datetime.now(UTC),
+        safe_age=safe_age,
+    )
+
+
+def vacuum(wanted: VacuumPlan, raw_tables: RawTables, open_spark: Callable[[], SparkSession]) -> None:
+    """Write down what expires, then remove it; nothing to remove starts no JVM.
+
+    Raises:
+        Outside: Spark stopped, or a file is still there afterwards.
+    """
+    if not wanted.remove:
+        return
+    entry = {
+        "schema": SCHEMA,
+        "table": wanted.table,
+        "who": record.who(),
+        "when": record.now(),
+        "expired": list(wanted.expired),
+        "kept": [kept.version for kept in wanted.kept],
+        "files": len(wanted.remove),
+        "bytes": wanted.bytes,
+    }
+    # Before the first file goes: whoever finds one missing is told why, also where this process dies in between.
+    record_vacuum(raw_tables, wanted.table, f"{entry['when']}-{uuid.uuid4().hex[:8]}", entry)
+    remove_files(open_spark(), raw_tables.uri(wanted.table), wanted.remove)
+
+
+@contextmanager
+def nobody_writes(table: str, settings: Settings) -> Generator[None]:
+    """Hold the lock that ingestion of the table holds.
+
+    Raises:
+        BadInput: There is no such table.
+        Outside: The table is being written.
+    """
+    import filelock
+
+    _require_table(table)  # it becomes a file name
+    path = settings.var / "locks" / f"ingest-{table}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise Outside("the table is being written", where=table, fix="Let the ingestion end, then try again") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_table(table: str) -> None:
+    if table not in EXPERIMENT.table_names:
+        raise BadInput("no such raw table", stored=repr(table)[:80], expected=" or ".join(EXPERIMENT.table_names))
+
+
+def document(wanted: VacuumPlan, *, dry_run: bool) -> dict[str, Any]:
+    """The `vacuum` document; of very many files the first are listed."""
+    return {
+        "schema": SCHEMA,
+        "table": wanted.table,
+        "dry_run": dry_run,
+        "removed": {
+            "files": len(wanted.remove),
+            "bytes": wanted.bytes,
+            "paths": [file.path for file in wanted.remove[:_LISTED]],
+        },
+        "young": len(wanted.young),
+        "kept": [asdict(kept) for kept in wanted.kept],
+        "expired": list(wanted.expired),
+        "lost": list(wanted.lost),
+    }

@@ -1,0 +1,152 @@
+"""`repro verify`: hash everything again that manifests speak of, and say what is not what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from repro_assets.errors import BadInput, Blocked, DataDamaged, ReproError
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.data_version import decode
+from repro_assets.resources.holders import KEY_TAG, manifest_runs
+from repro_assets.resources.progress import PROGRESS
+from repro_assets.resources.proofs import Proved, Stores
+from repro_assets.resources.run_lookup import REPRODUCES_TAG
+from repro_assets.resources.run_records import load_record
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+SCHEMA = "repro-verify/1"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is not what was recorded; values are digests where there are any."""
+
+    what: str
+    error: str
+    where: str
+    expected: str | None
+    found: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at.
+
+    Attributes:
+        checked: Items that were proved or found damaged.
+        damaged: What is wrong, one entry per file.
+        not_checked: What could not be looked at, a sentence each.
+    """
+
+    checked: tuple[str, ...]
+    damaged: tuple[Damage, ...]
+    not_checked: tuple[str, ...]
+
+    def as_document(self) -> dict[str, Any]:
+        """The `verify` document."""
+        return {
+            "schema": SCHEMA,
+            "checked": list(self.checked),
+            "damaged": [asdict(damage) for damage in self.damaged],
+            "not_checked": list(self.not_checked),
+        }
+
+
+def runs_of(client: MlflowClient, experiment: str, key: str | None) -> list[Run]:
+    """The runs that computed something, of one data version or of all, oldest first.
+
+    Raises:
+        BadInput: The key is none, or no run of it recorded anything.
+    """
+    if key is not None:
+        decode(key, EXPERIMENT.table_names)
+    runs = [
+        run
+        for run in manifest_runs(client, experiment)
+        if not {"mlflow.parentRunId", REPRODUCES_TAG} & set(run.data.tags)
+        and (key is None or run.data.tags.get(KEY_TAG) == key)
+    ]
+    if key is not None and not runs:
+        raise BadInput(
+            "no run of this data version recorded anything", where=key, fix="`repro versions` lists the runs"
+        )
+    return runs
+
+
+def verify(runs: Sequence[Run], stores: Stores, given_up: Collection[str]) -> Report:
+    """Prove everything that these runs recorded, each item once; a line of progress per item.
+
+    Args:
+        runs: As `runs_of` gives them.
+        stores: Where things are stored.
+        given_up: Data versions that were given up: what is gone of them is no damage.
+
+    Raises:
+        Outside: A store does not answer.
+    """
+    checked: dict[str, Proved] = {}
+    skipped: list[str] = []
+    for run in runs:
+        name = f"manifests of run {run.info.run_id}"
+        if run.data.tags.get(KEY_TAG) in given_up:
+            skipped.append(f"run {run.info.run_id}: {run.data.tags[KEY_TAG]} was given up")
+            continue
+        try:
+            record = load_record(stores.client, run)
+        except (Blocked, DataDamaged, BadInput) as error:
+            checked[name] = _said(name, Proved((error,)))
+            continue
+        checked[name] = Proved()
+        for item in stores.items(record):
+            if item.name not in checked:
+                checked[item.name] = _said(item.name, item.prove())
+    return report(checked.items(), skipped)
+
+
+def report(proved: Iterable[tuple[str, Proved]], skipped: Sequence[str] = ()) -> Report:
+    """Put what was found together."""
+    found = list(proved)
+    return Report(
+        checked=tuple(name for name, _ in found),
+        damaged=tuple(_damage(name, error) for name, one in found for error in one.wrong),
+        not_checked=(*skipped, *(f"{name}: {note}" for name, one in found for note in one.notes)),
+    )
+
+
+def require_whole(found: Report) -> None:
+    """Turn damage into an exit code, after everything was printed.
+
+    Raises:
+        DataDamaged: Something is not what was recorded.
+    """
+    if found.damaged:
+        first = found.damaged[0]
+        raise DataDamaged(
+            f"{len(found.damaged)} things are not what was recorded, of {len(found.checked)} checked",
+            where=first.where,
+            stored=first.found,
+            expected=first.expected,
+            fix="All are listed above",
+        )
+
+
+def _said(name: str, proved: Proved) -> Proved:
+    PROGRESS.info("%-8s %s", "damaged" if proved.wrong else "ok", name)
+    return proved
+
+
+def _damage(name: str, error: ReproError) -> Damage:
+    return Damage(
+        what=name,
+        error=type(error).__name__,
+        where=str(error.where),
+        expected=None if error.expected is None else str(error.expected),
+        found=None if error.stored is None else str(error.stored),
+        message=str(error),
+    )

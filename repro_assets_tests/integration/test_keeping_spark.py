@@ -1,0 +1,232 @@
+"""What is pinned can be read after a vacuum and after 60 days, and what can't be read says why: on real Delta tables.
+
+Four tables, each of one insert, one deletion, one update and another deletion: plain, with deletion vectors, with
+column mapping (its files lie in folders of random names) and with in-commit timestamps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from deltalake import DeltaTable
+
+from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, ReproError, TableReplaced, VersionExpired
+from repro_assets.pins.data import DataPin
+from repro_assets.pins.retention import Holder
+from repro_assets.resources.proofs import raw_version
+from repro_assets.resources.raw_rows import rows_without_spark
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.table_files import files_of_version
+from repro_assets.verbs.vacuum import plan, vacuum
+from repro_assets_tests.integration.test_preflight_spark import forget
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+TABLE = "covid_cases"
+VERSIONS = (1, 2, 3, 4)
+DAY = 86_400
+COMMON = (
+    "'delta.logRetentionDuration' = 'interval 3650 days', 'delta.deletedFileRetentionDuration' = 'interval 3650 days', "
+    "'delta.enableChangeDataFeed' = 'true', 'delta.checkpointInterval' = '3'"
+)
+KINDS = {
+    "plain": "",
+    "deletion vectors": ", 'delta.enableDeletionVectors' = 'true'",
+    "column mapping": ", 'delta.columnMapping.mode' = 'name'",
+    "in-commit timestamps": ", 'delta.enableInCommitTimestamps' = 'true'",
+}
+
+
+def made(spark: SparkSession, lake: Path, properties: str) -> Path:
+    """A table of five versions; the first has no rows."""
+    folder = lake / "raw" / TABLE
+    name = f"delta.`{folder}`"
+    spark.sql(f"CREATE TABLE {name} (id BIGINT, v STRING) USING delta TBLPROPERTIES ({COMMON}{properties})")
+    spark.sql(f"INSERT INTO {name} SELECT id, concat('v', id) FROM range(0, 50, 1, 1)")
+    spark.sql(f"DELETE FROM {name} WHERE id = 5")
+    spark.sql(f"UPDATE {name} SET v = 'x' WHERE id = 7")
+    spark.sql(f"DELETE FROM {name} WHERE id = 6")
+    return folder
+
+
+def tables(lake: Path) -> RawTables:
+    """As a process sees the lake that starts now."""
+    return RawTables(lake=f"file://{lake}")  # unquoted, as the settings have it
+
+
+def pinned(spark: SparkSession, lake: Path, version: int) -> DataPin:
+    raw = tables(lake)
+    return raw.with_files(raw.data_pin(raw.pin(TABLE, version), spark))
+
+
+# One kind with every commit; making the tables takes most of the time.
+PARAMS = [
+    pytest.param(properties, id=name, marks=() if name == "deletion vectors" else pytest.mark.slow)
+    for name, properties in KINDS.items()
+]
+
+
+@pytest.fixture(params=PARAMS, scope="module")
+def kind(request, spark: SparkSession, tmp_path_factory) -> tuple[Path, dict[int, DataPin]]:
+    """A lake below a path with a blank, and every version of its table pinned."""
+    lake = tmp_path_factory.mktemp("a lake")
+    made(spark, lake, request.param)
+    return lake, {version: pinned(spark, lake, version) for version in VERSIONS}
+
+
+@pytest.fixture
+def undone(kind) -> Iterator[Path]:
+    """The table's folder; whatever a test does to its files is undone."""
+    folder = kind[0] / "raw" / TABLE
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    yield folder
+    for path, content in before.items():
+        path.write_bytes(content)
+
+
+def read(spark: SparkSession, lake: Path, pin: DataPin) -> None:
+    """Read through Spark as a stage does, from a log that Spark does not remember."""
+    forget(spark)
+    tables(lake).read_verified(spark, pin)
+
+
+def needed(folder: Path, version: int) -> list[Path]:
+    files = files_of_version(f"file://{folder}", version)
+    return [folder / path for file in files for path in (file.path, file.vector_path) if path]
+
+
+def test_everything_that_spark_reads_is_in_the_list_of_files(spark, kind) -> None:
+    lake, _ = kind
+    folder = lake / "raw" / TABLE
+    for version in VERSIONS:
+        frame = spark.read.format("delta").option("versionAsOf", version).load(str(folder))
+        read_by_spark = {Path(path.replace("%20", " ")).name for path in frame.inputFiles()}
+        assert read_by_spark == {path.name for path in needed(folder, version) if path.suffix == ".parquet"}
+
+
+def test_rows_read_without_spark_are_those_of_the_pin_or_it_is_said_why_not(kind) -> None:
+    lake, pins = kind
+    for pin in pins.values():
+        found = rows_without_spark(tables(lake), pin.commit, pin.rows.rows)
+        assert found == pin.rows or found in ("deletion vectors", "column mapping")
+        assert raw_version(tables(lake), pin).wrong == ()
+
+
+@pytest.mark.parametrize("of", ["a data file", "the last file, a deletion vector where there are any"])
+def test_a_file_that_is_gone_has_expired_and_a_flipped_bit_is_damage(spark, kind, undone, of) -> None:
+    lake, pins = kind
+    file = needed(undone, 2)[0 if of == "a data file" else -1]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    crc = file.with_name(f".{file.name}.crc")
+    file.write_bytes(content)
+    crc.unlink(missing_ok=True)  # a real disk's fault would not be seen by Hadoop's own sums on other stores either
+
+    (wrong,) = raw_version(tables(lake), pins[2]).wrong
+    assert isinstance(wrong, DataDamaged)
+    assert file.name in str(wrong.where)
+    with suppress(DataDamaged):  # else the bit was none of the rows', which the read has then proved
+        read(spark, lake, pins[2])
+
+    file.unlink()
+    with pytest.raises(VersionExpired, match=r"1 of \d data files of covid_cases@2 are gone"):
+        read(spark, lake, pins[2])
+
+
+def other_table(folder: Path) -> None:
+    first = folder / "_delta_log" / f"{0:020d}.json"
+    table_id = json.loads(next(line for line in first.read_text().splitlines() if '"metaData"' in line))["metaData"][
+        "id"
+    ]
+    first.write_text(first.read_text().replace(table_id, "00000000-0000-4000-8000-000000000000"))
+
+
+def rewritten(folder: Path) -> None:
+    commit = folder / "_delta_log" / f"{2:020d}.json"
+    commit.write_bytes(commit.read_bytes() + b"\n")
+
+
+def cleaned(folder: Path) -> None:
+    for version in (0, 1, 2):
+        (folder / "_delta_log" / f"{version:020d}.json").unlink()
+
+
+def rolled_back(folder: Path) -> None:
+    for version in (2, 3, 4):
+        (folder / "_delta_log" / f"{version:020d}.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "expected", "words"),
+    [
+        pytest.param(other_table, TableReplaced, "another table stands", id="another table"),
+        pytest.param(rewritten, PinChanged, "not the commit that was pinned", id="a commit rewritten"),
+        pytest.param(cleaned, VersionExpired, "log clean-up took it: the log begins at version 3", id="log clean-up"),
+        pytest.param(rolled_back, NoSuchVersion, "0 to 1", id="rolled back"),
+    ],
+)
+def test_every_read_that_fails_says_why(spark, kind, undone, break_it, expected, words) -> None:
+    lake, pins = kind
+    break_it(undone)
+
+    with pytest.raises(ReproError) as raised:
+        read(spark, lake, pins[2])
+    assert (type(raised.value), words in str(raised.value)) == (expected, True)
+
+
+def test_after_60_days_and_a_log_clean_up_every_pinned_version_is_still_read(spark, tmp_path) -> None:
+    folder = made(spark, tmp_path, "")
+    moment = time.time() - 60 * DAY
+    for number in range(5):
+        commit = folder / "_delta_log" / f"{number:020d}.json"
+        lines = [json.loads(line) for line in commit.read_text().splitlines()]
+        for line in lines:
+            if "commitInfo" in line:
+                line["commitInfo"]["timestamp"] = int((moment + number) * 1000)
+        commit.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        (folder / "_delta_log" / f".{commit.name}.crc").unlink(missing_ok=True)
+        os.utime(commit, (moment + number, moment + number))
+    forget(spark)
+    pins = {version: pinned(spark, tmp_path, version) for version in VERSIONS}
+    for number in range(4):  # over a checkpoint, at which Delta cleans its log
+        spark.sql(f"INSERT INTO delta.`{folder}` VALUES ({100 + number}, 'new')")
+    forget(spark)
+
+    for version, pin in pins.items():
+        read(spark, tmp_path, pin)
+        assert rows_without_spark(tables(tmp_path), pin.commit, pin.rows.rows) == pin.rows
+        assert DeltaTable(folder, version=version).version() == version
+
+
+# The last: it takes files of the tables that the tests above share.
+def test_after_a_vacuum_kept_versions_read_as_before_and_the_others_say_what_took_them(spark, kind) -> None:
+    lake, pins = kind
+    holders = [Holder(f"covid_cases-v{version:06d}--job_changes-v000000", "run x") for version in (2, 4)]
+    wanted = plan(TABLE, tables(lake), holders, ())
+    assert {1, 3} >= set(wanted.expired) >= {3}
+    log = {path.name for path in (lake / "raw" / TABLE / "_delta_log").iterdir()}
+
+    vacuum(wanted, tables(lake), lambda: spark)
+
+    forget(spark)
+    for version in (2, 4):
+        raw = tables(lake)
+        assert raw.data_pin(pins[version].commit, spark).rows == pins[version].rows
+        found = rows_without_spark(raw, pins[version].commit, pins[version].rows.rows)
+        assert found == pins[version].rows or isinstance(found, str)
+        assert raw_version(raw, pins[version]).wrong == ()
+    for version in wanted.expired:
+        with pytest.raises(VersionExpired, match=r"`repro vacuum` by .* no pin kept them"):
+            read(spark, lake, pins[version])
+    assert log <= {path.name for path in (lake / "raw" / TABLE / "_delta_log").iterdir()}
+    assert plan(TABLE, tables(lake), holders, ()).remove == ()
