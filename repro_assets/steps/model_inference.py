@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow
     from sklearn.pipeline import Pipeline
 
+    from repro_assets.steps.spark_estimator import SparkEstimator
+
 # Probability from which somebody is predicted to have the target: at 0 everybody is, at 1 whoever is certain to.
 THRESHOLD = Range(0.0, 1.0, 0.5)
 
@@ -36,11 +38,13 @@ PREDICTION_SCHEMA: dict[str, str] = {
 }
 
 
-def predict(models: Mapping[str, Pipeline], features: pyarrow.Table, threshold: float) -> pyarrow.Table:
+def predict(
+    models: Mapping[str, Pipeline | SparkEstimator], features: pyarrow.Table, threshold: float
+) -> pyarrow.Table:
     """Predict every person whom no estimator has seen.
 
     Args:
-        models: Fitted estimators by name, as `fit` gives them.
+        models: Fitted estimators by name, as `fit` and `fit_on_spark` give them.
         features: A table with the columns of `FEATURE_SCHEMA`; rows of the part `train` are left out.
         threshold: Probability from which `predicted` is 1, in the range of `THRESHOLD`.
 
@@ -69,7 +73,7 @@ def predict(models: Mapping[str, Pipeline], features: pyarrow.Table, threshold: 
     )
 
 
-def _probability(estimator: Pipeline, features: pyarrow.Table) -> Any:
+def _probability(estimator: Pipeline | SparkEstimator, features: pyarrow.Table) -> Any:
     """Probability of target 1, float64 of shape (rows,)."""
     frame = as_frame(features, estimator.feature_names_in_.tolist())
     return estimator.predict_proba(frame)[:, list(estimator.classes_).index(1)]
