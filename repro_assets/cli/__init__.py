@@ -13,7 +13,7 @@ import sys
 import typer
 
 from repro_assets import settings as settings_module
-from repro_assets.cli import clusters, comparing, data, environments, judging, materializing
+from repro_assets.cli import clusters, comparing, data, environments, judging, materializing, probing
 from repro_assets.errors import ReproError
 
 _INTERRUPTED = 130  # as shells have it
@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # a usage error is one line, not a box
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (data, materializing, judging, comparing):
+for group in (data, materializing, judging, comparing, probing):
     app.add_typer(group.app)
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(environments.app, name="env")
