@@ -10,13 +10,12 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.feature_columns import CARRIED_COLUMNS
 from repro_assets.steps.model_fit import as_frame, check_features, rows_of
 from repro_assets.steps.model_params import Range
+from repro_assets.steps.spark_estimator import SparkEstimator  # at run time: its code computes
 from repro_assets.steps.split import KEY, TARGET
 
 if TYPE_CHECKING:
     import pyarrow
     from sklearn.pipeline import Pipeline
-
-    from repro_assets.steps.spark_estimator import SparkEstimator
 
 # Probability from which somebody is predicted to have the target: at 0 everybody is, at 1 whoever is certain to.
 THRESHOLD = Range(0.0, 1.0, 0.5)

@@ -19,8 +19,7 @@ from repro_assets.pins.output import Output, output_digest
 from repro_assets.pins.spark_model import spark_model_digest
 from repro_assets.resources.champion_models import located, read_champion
 from repro_assets.resources.lake import Lake, new_attempt
-from repro_assets.resources.original_outputs import _folder_digest
-from repro_assets.resources.spark_model_file import checked_files, load_pipeline, save_pipeline
+from repro_assets.resources.spark_model_file import checked_files, folder_digest, load_pipeline, save_pipeline
 from repro_assets.resources.tracking_models import SPARK_FOLDER, log_spark_model
 from repro_assets.resources.tracking_store import connect, initialise
 from repro_assets.steps import plots
@@ -193,7 +192,12 @@ def test_the_folder_in_mlflow_is_the_lake_s_and_its_spark_flavor_loads_it(spark,
     )
 
     folder = Path(logged.location.removeprefix("file://"))
-    assert _folder_digest(folder / SPARK_FOLDER) == logged.sha256
+    pipeline = folder / SPARK_FOLDER
+    stored = {
+        path.relative_to(pipeline).as_posix(): path.read_bytes() for path in pipeline.rglob("*") if path.is_file()
+    }
+    assert stored == one.files
+    assert folder_digest(stored) == logged.sha256
     assert (folder / "requirements.txt").read_text() == "pyspark==4.2.0\n"
     monkeypatch.setenv("MLFLOW_DFS_TMP", str(tmp_path / "dfs"))
     loaded = SparkEstimator(mlflow.spark.load_model(str(folder)), spark)

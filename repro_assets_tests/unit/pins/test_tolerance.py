@@ -95,7 +95,14 @@ def test_a_file_covers_what_it_has_seen_and_nothing_wider_or_newer() -> None:
 
 
 def test_the_newest_file_of_a_family_and_lock_counts() -> None:
-    names = ["a--ml-v1.json", "a--ml-v1--v2.json", "a--ml-v1--v10.json", "a--ml-v2.json", "a_b--ml-v1.json", "notes.json"]
+    names = [
+        "a--ml-v1.json",
+        "a--ml-v1--v2.json",
+        "a--ml-v1--v10.json",
+        "a--ml-v2.json",
+        "a_b--ml-v1.json",
+        "notes.json",
+    ]
 
     assert newest(names, "a", "ml-v1") == "a--ml-v1--v10.json"
     assert newest(names, "a", "ml-v2") == "a--ml-v2.json"
