@@ -16,7 +16,7 @@ from typing import NoReturn
 import typer
 
 from repro_assets import settings as settings_module
-from repro_assets.cli import clusters, comparing, data, environments, judging, keeping, materializing
+from repro_assets.cli import clusters, comparing, data, environments, judging, keeping, materializing, probing
 from repro_assets.cli.usage import refuse_unprintable, usage_error
 from repro_assets.errors import ReproError
 from repro_assets.one_line import one_line
@@ -34,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # a usage error is one line, not a box
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (data, materializing, judging, comparing, keeping):
+for group in (data, materializing, judging, comparing, probing, keeping):
     app.add_typer(group.app)
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(environments.app, name="env")

@@ -31,7 +31,7 @@ class JoinedChampion:
             Blocked, DataDamaged, BadInput: As `read_champion`.
         """
         self.stage.begin()
-        return read_champion(self.champion, estimator)
+        return read_champion(self.champion, estimator, lambda: self.stage.spark)
 
 
 class ChampionResource(dg.ConfigurableResource["ChampionResource"]):

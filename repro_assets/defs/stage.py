@@ -237,12 +237,9 @@ class Stage:
         return table
 
     def read_model(self, asset: str, part: str) -> Any:
-        """A model of an upstream output, its SHA-256 checked before it is loaded."""
-        from repro_assets.resources.model_file import load_model
-
+        """A model of an upstream output, the SHA-256 of its files checked before it is loaded."""
         self.begin()
-        content, file, where = self.lake.read_model(self.upstream[asset], part)
-        return load_model(content, sha256=file.sha256, where=where)
+        return stage_models.read(self, self.upstream[asset], part)
 
     def write_frame(self, part: str, frame: DataFrame) -> None:
         """Write a Spark frame as a part of the output."""
@@ -254,10 +251,7 @@ class Stage:
 
     def write_model(self, part: str, model: Any) -> None:
         """Write a fitted estimator as a part of the output."""
-        from repro_assets.pins.model_digest import model_digest
-        from repro_assets.resources.model_file import dump_model
-
-        self._parts.append(self.lake.write_model(self.attempt, part, dump_model(model), model_digest(model)))
+        self._parts.append(stage_models.write(self, part, model))
 
     def finish(
         self,

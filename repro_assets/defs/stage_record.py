@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.manifest import Manifest, Pins, manifest_digest, run_manifest
 from repro_assets.pins.output import Output, Part
+from repro_assets.resources.tolerances import tolerance_of
 from repro_assets.resources.tracking_records import DatasetRecord, as_readable_json, delta_dataset
+from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -97,6 +99,7 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         caveat=EXPERIMENT.caveat,
         runs={"dagster": stage.context.run.run_id, "mlflow": stage.mlflow_run_id},
         champion=stage.champion.as_document() if stage.champion else None,
+        tolerance=tolerance_of(load_settings(), stage.all_parameters, resources.conda_env.name),
     ).as_document()
 
 

@@ -15,11 +15,23 @@ from repro_assets.pins.output import output_digest
 
 @dataclass(frozen=True)
 class ChampionFile:
-    """One estimator: URI of its file, SHA-256 of the bytes, digest of the fitted state."""
+    """One estimator.
+
+    Attributes:
+        path: URI of its file, or of its folder.
+        sha256: SHA-256 of the file's bytes; of a folder the digest of `members`.
+        digest: Of the fitted state.
+        members: SHA-256 by path below the folder; None, and not in the document, for a single file.
+    """
 
     path: str
     sha256: str
     digest: str
+    members: Mapping[str, str] | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """The entry as the manifest holds it."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("members", None)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class Champion:
 
     def as_document(self) -> dict[str, Any]:
         """The champion as the manifest holds it."""
-        return asdict(self)
+        return {**asdict(self), "files": {name: file.as_document() for name, file in self.files.items()}}
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> Champion:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from repro_assets.pins.canonical import canonical_json
@@ -19,7 +19,7 @@ from repro_assets.pins.output import Part
 SCHEMA = "repro-manifest/1"
 RUN_SCHEMA = "repro-run-manifest/1"
 
-# Until measured: how far predictions of another machine or lock may lie from these and still count as equivalent.
+# Until `repro probe` has measured one for the family and the lock (envs/tolerances).
 ASSUMED_TOLERANCE = {"probability": 1e-9, "score": 1e-6, "source": "assumed"}
 
 
@@ -56,6 +56,8 @@ class Manifest:
         caveat: Assumption that everything here rests on.
         runs: Dagster and MLflow run ids.
         champion: The registry's champion where the output was made with it (`Champion.as_document`); else None.
+        tolerance: How far predictions and scores of another machine or lock may lie from these; `probability`, `score`
+            and where it comes from.
     """
 
     data_version: str
@@ -69,6 +71,7 @@ class Manifest:
     caveat: str
     runs: Mapping[str, str]
     champion: Mapping[str, Any] | None = None
+    tolerance: Mapping[str, Any] = field(default_factory=lambda: dict(ASSUMED_TOLERANCE))
 
     def as_document(self) -> dict[str, Any]:
         """The manifest as JSON values."""
@@ -94,7 +97,7 @@ class Manifest:
                 ],
             },
             "metrics": dict(self.metrics),
-            "tolerance": dict(ASSUMED_TOLERANCE),
+            "tolerance": dict(self.tolerance),
             "caveat": self.caveat,
             "runs": dict(self.runs),
             **({"champion": dict(self.champion)} if self.champion is not None else {}),

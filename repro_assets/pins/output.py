@@ -28,7 +28,7 @@ class Part:
 
     Attributes:
         name: E.g. `train`.
-        kind: `table` (Parquet files) or `model` (one file).
+        kind: `table` (Parquet files), `model` (one file) or `spark_model` (a folder as Spark ML saves it).
         digest: Row fingerprint of a table, state digest of a model.
         rows: Count of a table's rows; None for a model.
         files: The files that hold it.

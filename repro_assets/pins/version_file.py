@@ -1,7 +1,7 @@
-"""Versioned files: an environment or a cluster never changes under its name; a change is a new file.
+"""Versioned files: an environment, a cluster or a measured tolerance never changes under its name; a change is a new file.
 
 Here belongs `digests.lock`, the list of every such file with its digest, and the check against it.
-What does not: what is in those files (`pins.environment`, `pins.compute`).
+What does not: what is in those files (`pins.environment`, `pins.compute`, `pins.tolerance`).
 
 `digests.lock` is append-only and in the format of `sha256sum`: `SHA256  FOLDER/FILE`, relative to its own folder.
 It is committed, so a fresh clone refuses an edited file too.
@@ -17,7 +17,7 @@ from repro_assets.errors import BadInput, EditedUnderOldName
 from repro_assets.pins.secret_rules import find_secret
 
 DIGESTS = "digests.lock"
-FOLDERS = ("clusters", "conda")
+FOLDERS = ("clusters", "conda", "tolerances")
 
 _SUFFIXES = (".json", ".lock", ".yaml")
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -93,7 +93,7 @@ def register(envs: Path) -> list[str]:
     """Append a line for every versioned file that has none; existing lines stay as they are.
 
     Args:
-        envs: Folder of `digests.lock`, `conda` and `clusters`.
+        envs: Folder of `digests.lock`, `conda`, `clusters` and `tolerances`.
 
     Returns:
         Paths relative to `envs` of the files that were added.

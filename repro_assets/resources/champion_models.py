@@ -5,11 +5,12 @@ There is no way back to another model: where the champion is not there or does n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.canonical import digest
 from repro_assets.pins.champion import Champion, ChampionFile
 from repro_assets.pins.output import Output
 from repro_assets.pins.run_record import RunRecord
@@ -24,6 +25,7 @@ from repro_assets.steps.feature_columns import FEATURE_SCHEMA
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+    from pyspark.sql import SparkSession
 
 _MODEL, _SNAPSHOT = "model", "train_test_snapshot"
 _PROMOTE = "`repro promote RUN` makes a run's models the champion"
@@ -77,30 +79,23 @@ def located(document: Any, lake: Lake) -> Champion:
     return Champion.from_document({**champion.as_document(), "files": _documents(_files(output, lake))}, "lake")
 
 
-def read_champion(champion: Champion, estimator: str) -> Any:
-    """One of the champion's estimators; its bytes are checked before it is loaded, its fitted state afterwards.
+def read_champion(champion: Champion, estimator: str, session: Callable[[], SparkSession]) -> Any:
+    """One of the champion's estimators; its bytes are checked before it is loaded, and so is its fitted state.
+
+    Args:
+        champion: The champion.
+        estimator: Name of the estimator.
+        session: Opens Spark, where that is what fitted it.
 
     Raises:
         Blocked: Its file is gone.
         DataDamaged: It is not the file, or not the fitted state, that was recorded.
         BadInput: It expects features that there are not.
     """
-    from repro_assets.pins.model_digest import model_digest
-    from repro_assets.resources.model_file import load_model
-
     if estimator not in champion.files:
         raise BadInput("the champion has no such estimator", stored=estimator, expected=", ".join(champion.files))
     file = champion.files[estimator]
-    try:
-        content = storage.read_bytes(file.path)
-    except FileNotFoundError as error:
-        raise _gone(file.path, file.digest) from error
-    model = load_model(content, sha256=file.sha256, where=file.path)
-    found = model_digest(model)
-    if found != file.digest:
-        raise DataDamaged(
-            "the champion's state is not what was recorded", where=file.path, stored=found, expected=file.digest
-        )
+    model = _read_file(file) if file.members is None else _read_folder(file, file.members, session)
     unknown = sorted(set(model.feature_names_in_) - set(FEATURE_SCHEMA))
     if unknown:
         raise BadInput("the champion expects features that there are not", where=file.path, stored=", ".join(unknown))
@@ -148,14 +143,48 @@ def _record(client: MlflowClient, versions: Mapping[str, ModelVersion]) -> RunRe
 def _files(output: Output, lake: Lake) -> dict[str, ChampionFile]:
     found = {}
     for part in output.parts:
+        if part.kind == "spark_model":
+            uri, members = lake.locate_model_folder(output, part.name)
+            found[part.name] = ChampionFile(uri, digest(members), part.digest, members)
+            continue
         (file,) = part.files
         folder = lake.folder(output.asset, output.data_version, output.identity)
         found[part.name] = ChampionFile(storage.join(folder, file.path), file.sha256, part.digest)
     return found
 
 
+def _read_file(file: ChampionFile) -> Any:
+    from repro_assets.pins.model_digest import model_digest
+    from repro_assets.resources.model_file import load_model
+
+    try:
+        content = storage.read_bytes(file.path)
+    except FileNotFoundError as error:
+        raise _gone(file.path, file.digest) from error
+    model = load_model(content, sha256=file.sha256, where=file.path)
+    _require_state(file, model_digest(model))
+    return model
+
+
+def _read_folder(file: ChampionFile, members: Mapping[str, str], session: Callable[[], SparkSession]) -> Any:
+    from repro_assets.pins.spark_model import spark_model_digest
+    from repro_assets.resources.spark_model_file import checked_files, load_pipeline
+
+    if not storage.exists(file.path):
+        raise _gone(file.path, file.digest)
+    _require_state(file, spark_model_digest(checked_files(file.path, members), file.path))
+    return load_pipeline(file.path, members, session())
+
+
+def _require_state(file: ChampionFile, found: str) -> None:
+    if found != file.digest:
+        raise DataDamaged(
+            "the champion's state is not what was recorded", where=file.path, stored=found, expected=file.digest
+        )
+
+
 def _documents(files: Mapping[str, ChampionFile]) -> dict[str, dict[str, str]]:
-    return {name: dict(vars(file)) for name, file in files.items()}
+    return {name: file.as_document() for name, file in files.items()}
 
 
 def _gone(where: str, digest: str) -> Blocked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -149,6 +149,15 @@ class Lake(dg.ConfigurableResource["Lake"]):
         storage.write_bytes(storage.join(folder, name, _MODEL_FILE), content)
         return Part(name, "model", state_digest, None, _stored_files(folder, name, _MODEL_FILE))
 
+    def model_folder(self, folder: str, name: str, files: Mapping[str, bytes], state_digest: str) -> Part:
+        """A model of several files that was written to `folder/name`; their bytes by path below that."""
+        attempt = folder.rsplit("/", 1)[-1]
+        stored = tuple(
+            StoredFile(f"{attempt}/{name}/{path}", len(content), hashlib.sha256(content).hexdigest())
+            for path, content in sorted(files.items())
+        )
+        return Part(name, "spark_model", state_digest, None, stored)
+
     def read_table(self, output: Output, name: str) -> pa.Table:
         """Read a part without Spark; every file's SHA-256 is checked on the bytes that are read.
 
@@ -172,6 +181,13 @@ class Lake(dg.ConfigurableResource["Lake"]):
         """The bytes of a model with their record and location; the loader checks the SHA-256 again."""
         (file,) = output.part(name).files
         return self._checked(output, file), file, self._location(output, file)
+
+    def locate_model_folder(self, output: Output, name: str) -> tuple[str, dict[str, str]]:
+        """URI of a model of several files, and the recorded SHA-256 by path below it; the loader checks them."""
+        files = output.part(name).files
+        folder = "/".join(files[0].path.split("/")[:2])  # ATTEMPT/NAME
+        recorded = {file.path.removeprefix(f"{folder}/"): file.sha256 for file in files}
+        return storage.join(self.folder(output.asset, output.data_version, output.identity), folder), recorded
 
     def _location(self, output: Output, file: StoredFile) -> str:
         return storage.join(self.folder(output.asset, output.data_version, output.identity), file.path)

@@ -14,6 +14,8 @@ from repro_assets.pins.output import Output, Part
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.run_records import says_gone
+from repro_assets.resources.spark_model_file import checked_files, folder_digest
+from repro_assets.resources.tracking_models import SPARK_FOLDER
 from repro_assets.resources.tracking_store import speaking_of
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
     lake.verify(output)
     found = {}
     for part in output.parts:
-        if part.kind == "model":
+        if part.kind in ("model", "spark_model"):
             found[part.name] = _state_digest(output, part, lake)
         else:
             found[part.name] = fingerprint(lake.read_table(output, part.name)).digest
@@ -83,6 +85,11 @@ def verify_output(stage: StageRecord, data_version: str, lake: Lake) -> None:
 
 def _state_digest(output: Output, part: Part, lake: Lake) -> str:
     """Digest of a stored model's state; where another scikit-learn made it, it can't be told here and counts as right."""
+    if part.kind == "spark_model":
+        from repro_assets.pins.spark_model import spark_model_digest
+
+        uri, recorded = lake.locate_model_folder(output, part.name)
+        return spark_model_digest(checked_files(uri, recorded), uri)
     from sklearn.exceptions import InconsistentVersionWarning
 
     from repro_assets.pins.model_digest import model_digest
@@ -122,6 +129,11 @@ def verify_models(stage: StageRecord, client: MlflowClient) -> None:
                 _verify_model(client, f"{version.name} version {version.version}", version.source or "", expected)
 
 
+def _folder_digest(folder: Path) -> str:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return folder_digest({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
+
+
 def _verify_model(client: MlflowClient, where: str, source: str, expected: str) -> None:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
@@ -130,8 +142,9 @@ def _verify_model(client: MlflowClient, where: str, source: str, expected: str) 
 
     with tempfile.TemporaryDirectory() as folder, process_default(client.tracking_uri):
         try:
-            files = Path(download_artifacts(source, dst_path=folder)).rglob("*.skops")
-            found = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+            model = Path(download_artifacts(source, dst_path=folder))
+            found = {hashlib.sha256(file.read_bytes()).hexdigest() for file in model.rglob("*.skops")}
+            found |= {_folder_digest(stored) for stored in model.rglob(SPARK_FOLDER)}
         except (MlflowException, OSError) as error:
             if not says_gone(error):
                 raise

@@ -6,12 +6,12 @@ The current code reads and compares; what is computed, the run's own capsule com
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
-from repro_assets.pins.compute import STANDALONE
+from repro_assets.pins.compute import STANDALONE, parse_cluster
 from repro_assets.pins.contract import Failure, Result
 from repro_assets.pins.preflight import reason
 from repro_assets.pins.recipe import Recipe, differing
@@ -73,6 +73,19 @@ class Reproduction:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """Circumstances other than the run's own, as a probe varies them.
+
+    Attributes:
+        cluster: Name and content of another cluster file.
+        variables: Environment variables of the process, beside those that the cluster file wants.
+    """
+
+    cluster: tuple[str, bytes] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Way:
     """How a reproduction is carried out.
 
@@ -87,6 +100,7 @@ class Way:
             components are replaced.
         keep: Leave the workspace there, to look at.
         touch: Called with the workspace before the capsule starts; tests plant a change there.
+        conditions: What is to be other than it was.
     """
 
     settings: Settings
@@ -97,6 +111,7 @@ class Way:
     known: Callable[[Recipe], Known | None] = lambda _: None
     keep: bool = False
     touch: Callable[[Workspace], None] = lambda _: None
+    conditions: Conditions = Conditions()
 
 
 def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
@@ -160,6 +175,9 @@ class _Plan:
 def _plan(record: RunRecord, pantry: Pantry, way: Way) -> _Plan:
     original = pantry.recipe(record)
     recipe = pantry.replaced(original, way.swaps)
+    if way.conditions.cluster is not None:
+        name, content = way.conditions.cluster
+        recipe = replace(recipe, cluster=parse_cluster(name, content.decode()))
     replaced = differing(original, recipe)
     for name in sorted({swap.component for swap in way.swaps} - set(replaced)):
         way.report(f"{name}: nothing is replaced, the run had the same")
@@ -232,7 +250,7 @@ def _run(recipe: Recipe, place: Workspace, way: Way) -> Result:
         place,
         python=python,
         settings=way.settings,
-        variables=recipe.cluster.spark_env_vars,
+        variables={**recipe.cluster.spark_env_vars, **way.conditions.variables},
         # Stages speak of their data version; whatever else the old process says is not for whoever waits.
         progress=lambda line: way.report(line) if line.startswith(f"{recipe.data_version} ") else None,
     )

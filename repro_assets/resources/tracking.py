@@ -113,6 +113,29 @@ class RunTracker(FluentRuns):
             tags=tags,
         )
 
+    def log_spark_model(
+        self,
+        run_id: str,
+        files: Mapping[str, bytes],
+        *,
+        requirements: Sequence[str],
+        name: str = "model",
+        input_columns: Sequence[tuple[str, str]] = (),
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> TrackedModel:
+        """Store a Spark ML pipeline under the run; see `tracking_models.log_spark_model`."""
+        return tracking_models.log_spark_model(
+            self.tracking_client,
+            run_id,
+            files,
+            name=name,
+            requirements=requirements,
+            input_columns=input_columns,
+            params=params,
+            tags=tags,
+        )
+
 
 class TrackerFactory(dg.ConfigurableResource[RunTracker]):
     """Hands assets a `RunTracker` that is also a `dagster_mlflow.MlFlow`.

@@ -1,7 +1,8 @@
-"""Logs a fitted scikit-learn model to a run through the client alone: no active run, no inference, no network.
+"""Logs a fitted model to a run through the client alone: no active run, no inference, no network.
 
 MLflow's own `log_model` files a model under the process-wide experiment and infers requirements by loading the model in
-another process; neither happens here. Loading is `model_file`'s business, which trusts nothing that is written here.
+another process; neither happens here. Its Spark flavor saves by way of `/tmp/mlflow` on whatever file system Spark
+takes for the default; here the files that stand in the lake are logged, byte by byte. Loading is `model_file`'s business, which trusts nothing that is written here.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 import hashlib
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from repro_assets.errors import BadInput
+from repro_assets.resources.spark_model_file import folder_digest
 from repro_assets.resources.tracking_store import load_model_formats, speaking_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import Model, ModelSignature
 
+SPARK_FOLDER = "sparkml"  # where MLflow's Spark flavor looks for the pipeline
 _SKOPS_FILE = "model.skops"
 
 
@@ -32,9 +35,9 @@ class TrackedModel:
         model_id: MLflow's id of the logged model.
         uri: `models:/<model_id>`.
         location: URI of the folder with its files.
-        file: Name of the model file in that folder.
-        sha256: SHA-256 of that file's bytes: what a reader checks before it loads.
-        bytes: Size of that file.
+        file: Name of the model file in that folder, or of the folder that holds a Spark model.
+        sha256: SHA-256 of that file's bytes, what a reader checks before it loads; of a folder `folder_digest`.
+        bytes: Size of that file, or of all files together.
     """
 
     model_id: str
@@ -79,23 +82,17 @@ def log_sklearn_model(
     if not requirements:
         raise BadInput("a model is logged with its requirements", where=name, stored="none", fix="Pass requirements")
     signature = _signature(input_columns, output_type)
-    with speaking_of(client.tracking_uri), tempfile.TemporaryDirectory() as folder:
-        logged = client.create_logged_model(
-            experiment_id=client.get_run(run_id).info.experiment_id,
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        logged = _logged(
+            client,
+            run_id,
+            path,
+            lambda new: _save(model, path, _description(new, run_id, signature), requirements, trusted_types),
             name=name,
-            source_run_id=run_id,
-            params={key: str(value) for key, value in (params or {}).items()},
-            tags={key: str(value) for key, value in (tags or {}).items()},
+            params=params or {},
+            tags=tags or {},
         )
-        status: Literal["READY", "FAILED"] = "FAILED"
-        try:
-            path = Path(folder, "model")
-            _save(model, path, _description(logged, run_id, signature), requirements, trusted_types)
-            client.log_model_artifacts(logged.model_id, str(path))
-            _link(client, run_id, logged.model_id)
-            status = "READY"
-        finally:
-            client.finalize_logged_model(logged.model_id, status)
         content = (path / _SKOPS_FILE).read_bytes()
     return TrackedModel(
         model_id=logged.model_id,
@@ -105,6 +102,87 @@ def log_sklearn_model(
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
     )
+
+
+def log_spark_model(
+    client: MlflowClient,
+    run_id: str,
+    files: Mapping[str, bytes],
+    *,
+    name: str,
+    requirements: Sequence[str],
+    input_columns: Sequence[tuple[str, str]] = (),
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+) -> TrackedModel:
+    """Store a Spark ML pipeline with MLflow's Spark flavor; `mlflow.spark.load_model` loads it.
+
+    Args:
+        client: Bound to the store.
+        run_id: MLflow run that fitted it.
+        files: The pipeline as Spark saved it: content by path.
+        name: Name of the logged model.
+        requirements: What is needed to load it, one pip requirement each; never inferred.
+        input_columns: Name and MLflow type of each column it takes.
+        params: Parameters shown on the model's page.
+        tags: Tags of the logged model.
+
+    Raises:
+        BadInput: No requirements, or an unknown column type.
+        Outside: The store failed.
+    """
+    if not requirements:
+        raise BadInput("a model is logged with its requirements", where=name, stored="none", fix="Pass requirements")
+    signature = _signature(input_columns, "double")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        logged = _logged(
+            client,
+            run_id,
+            path,
+            lambda new: _save_spark(files, path, _description(new, run_id, signature), requirements),
+            name=name,
+            params=params or {},
+            tags=tags or {},
+        )
+    return TrackedModel(
+        model_id=logged.model_id,
+        uri=f"models:/{logged.model_id}",
+        location=logged.artifact_location,
+        file=SPARK_FOLDER,
+        sha256=folder_digest(files),
+        bytes=sum(len(content) for content in files.values()),
+    )
+
+
+def _logged(
+    client: MlflowClient,
+    run_id: str,
+    path: Path,
+    save: Callable[[Any], None],
+    *,
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, Any],
+) -> Any:
+    """Make a logged model of the run, and give it the files that `save` puts below `path`."""
+    with speaking_of(client.tracking_uri):
+        logged = client.create_logged_model(
+            experiment_id=client.get_run(run_id).info.experiment_id,
+            name=name,
+            source_run_id=run_id,
+            params={key: str(value) for key, value in params.items()},
+            tags={key: str(value) for key, value in tags.items()},
+        )
+        status: Literal["READY", "FAILED"] = "FAILED"
+        try:
+            save(logged)
+            client.log_model_artifacts(logged.model_id, str(path))
+            _link(client, run_id, logged.model_id)
+            status = "READY"
+        finally:
+            client.finalize_logged_model(logged.model_id, status)
+    return logged
 
 
 def _save(model: Any, path: Path, description: Model, requirements: Sequence[str], trusted: Sequence[str]) -> None:
@@ -132,6 +210,38 @@ def _save(model: Any, path: Path, description: Model, requirements: Sequence[str
                 fix="Use plain scikit-learn classes, or add the type to the project's list with its reason",
             ) from error
         raise
+
+
+def _save_spark(files: Mapping[str, bytes], path: Path, description: Model, requirements: Sequence[str]) -> None:
+    """Write what `mlflow.spark.save_model` does, the pipeline from bytes instead of through a distributed file system."""
+    load_model_formats()
+    import mlflow.pyfunc
+    import pyspark
+    import yaml
+
+    for name, content in files.items():
+        target = path / SPARK_FOLDER / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    description.add_flavor(
+        "spark",
+        pyspark_version=pyspark.__version__,
+        model_data=SPARK_FOLDER,
+        code=None,
+        model_class="pyspark.ml.pipeline.PipelineModel",
+    )
+    mlflow.pyfunc.add_to_model(
+        description,
+        loader_module="mlflow.spark",
+        data=SPARK_FOLDER,
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+    )
+    description.save(str(path / "MLmodel"))
+    (path / "conda.yaml").write_text(yaml.safe_dump(_conda_env(requirements), sort_keys=False))
+    (path / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    python = {"python": platform.python_version(), "build_dependencies": [], "dependencies": ["-r requirements.txt"]}
+    (path / "python_env.yaml").write_text(yaml.safe_dump(python, sort_keys=False))
 
 
 def _description(logged: Any, run_id: str, signature: ModelSignature | None) -> Model:

@@ -55,14 +55,37 @@ def fit(features: pyarrow.Table, params: ModelParams) -> dict[str, Pipeline]:
     Raises:
         BadInput: Other columns, a null where none may be, too few people of a class, or a fit that doesn't converge.
     """
-    check_features(features)
-    train = rows_of(features, "train").sort_by([(name, "ascending") for name in FEATURE_SCHEMA])
+    train = train_rows(features, least=params.calibration_folds, because="one per fold")
     target = train[TARGET].to_numpy()
-    _refuse_too_few(target, params)
     return {
         estimator.name: _fitted(as_frame(train, columns_of(estimator.name)), target, params)
         for estimator in EXPERIMENT.estimators
     }
+
+
+def train_rows(features: pyarrow.Table, *, least: int, because: str) -> pyarrow.Table:
+    """The rows of the part `train` in total order: what any family is fitted on.
+
+    Args:
+        features: A table with the columns of `FEATURE_SCHEMA`, rows in any order.
+        least: People of each class that a fit needs.
+        because: Why that many, for the message.
+
+    Raises:
+        BadInput: Other columns, a null where none may be, or too few people of a class.
+    """
+    check_features(features)
+    train = rows_of(features, "train").sort_by([(name, "ascending") for name in FEATURE_SCHEMA])
+    positive = int((train[TARGET].to_numpy() == 1).sum())
+    counts = {0: train.num_rows - positive, 1: positive}
+    if min(counts.values()) < least:
+        raise BadInput(
+            "too few people to fit and calibrate a model",
+            where="train",
+            stored=f"{counts[0]} with {TARGET} 0 and {counts[1]} with {TARGET} 1",
+            expected=f"at least {least} of each, {because}",
+        )
+    return train
 
 
 def check_features(features: pyarrow.Table) -> None:
@@ -154,15 +177,3 @@ def _estimator(params: ModelParams) -> Any:
     return HistGradientBoostingClassifier(
         random_state=params.random_state, early_stopping=False, **params.hyperparameters
     )
-
-
-def _refuse_too_few(target: Any, params: ModelParams) -> None:
-    positive = int((target == 1).sum())
-    counts = {0: len(target) - positive, 1: positive}
-    if min(counts.values()) < params.calibration_folds:
-        raise BadInput(
-            "too few people to fit and calibrate a model",
-            where="train",
-            stored=f"{counts[0]} with {TARGET} 0 and {counts[1]} with {TARGET} 1",
-            expected=f"at least {params.calibration_folds} of each, one per fold",
-        )

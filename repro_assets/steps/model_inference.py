@@ -10,6 +10,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.feature_columns import CARRIED_COLUMNS
 from repro_assets.steps.model_fit import as_frame, check_features, rows_of
 from repro_assets.steps.model_params import Range
+from repro_assets.steps.spark_estimator import SparkEstimator  # at run time: its code computes
 from repro_assets.steps.split import KEY, TARGET
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ PREDICTION_SCHEMA: dict[str, str] = {
 }
 
 
-def predict(models: Mapping[str, Pipeline], features: pyarrow.Table, threshold: float) -> pyarrow.Table:
+def predict(
+    models: Mapping[str, Pipeline | SparkEstimator], features: pyarrow.Table, threshold: float
+) -> pyarrow.Table:
     """Predict every person whom no estimator has seen.
 
     Args:
-        models: Fitted estimators by name, as `fit` gives them.
+        models: Fitted estimators by name, as `fit` and `fit_on_spark` give them.
         features: A table with the columns of `FEATURE_SCHEMA`; rows of the part `train` are left out.
         threshold: Probability from which `predicted` is 1, in the range of `THRESHOLD`.
 
@@ -69,7 +72,7 @@ def predict(models: Mapping[str, Pipeline], features: pyarrow.Table, threshold: 
     )
 
 
-def _probability(estimator: Pipeline, features: pyarrow.Table) -> Any:
+def _probability(estimator: Pipeline | SparkEstimator, features: pyarrow.Table) -> Any:
     """Probability of target 1, float64 of shape (rows,)."""
     frame = as_frame(features, estimator.feature_names_in_.tolist())
     return estimator.predict_proba(frame)[:, list(estimator.classes_).index(1)]

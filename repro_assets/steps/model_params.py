@@ -56,8 +56,22 @@ FAMILIES: dict[str, dict[str, Range]] = {
         "min_samples_leaf": Range(1, 100_000, 20),
         "l2_regularization": Range(0.0, 1e6, 0.0),
     },
+    "spark_logistic_regression": {
+        "reg_param": Range(0.0, 1e6, 0.0),
+        "elastic_net_param": Range(0.0, 1.0, 0.0),
+        "max_iter": Range(10, 10_000, 200),
+    },
+    "spark_gbt": {
+        "max_iter": Range(1, 100, 20),
+        "max_depth": Range(1, 8, 4),
+        "step_size": Range(0.001, 1.0, 0.1),
+        "min_instances_per_node": Range(1, 100_000, 20),
+    },
 }
-# The plainest of the three, chosen before any result was looked at.
+# Who fits them.
+SPARK_FAMILIES = tuple(name for name in FAMILIES if name.startswith("spark_"))
+SKLEARN_FAMILIES = tuple(name for name in FAMILIES if name not in SPARK_FAMILIES)
+# The plainest of scikit-learn's three, chosen before any result was looked at.
 DEFAULT_FAMILY = "logistic_regression"
 CALIBRATIONS = ("sigmoid", "isotonic")
 RANDOM_STATE = Range(0, 2**32 - 1, 20200611)
@@ -107,6 +121,13 @@ class ModelParams:
         }
         for name, value in read.items():
             object.__setattr__(self, name, value)  # frozen for everybody else
+        if self.on_spark:
+            _refuse_calibration(self)
+
+    @property
+    def on_spark(self) -> bool:
+        """Whether Spark ML fits this family, and not scikit-learn."""
+        return self.family in SPARK_FAMILIES
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> ModelParams:
@@ -122,17 +143,41 @@ class ModelParams:
         return cls(**shared, hyperparameters=own)  # type: ignore[arg-type]  # __post_init__ reads any type
 
     def as_dict(self) -> dict[str, str | int | float]:
-        """Every parameter by name, defaults included, one level deep: the canonical form."""
+        """Every parameter by name, defaults included, one level deep: the canonical form.
+
+        A family without calibration has no parameters of it.
+        """
+        calibration: dict[str, str | int | float] = {
+            "calibration_method": self.calibration_method,
+            "calibration_folds": self.calibration_folds,
+        }
+        if self.on_spark:
+            calibration.clear()
         return {
             "family": self.family,
             "random_state": self.random_state,
-            "calibration_method": self.calibration_method,
-            "calibration_folds": self.calibration_folds,
+            **calibration,
             **self.hyperparameters,
         }
 
 
 _SHARED = ("family", "random_state", "calibration_method", "calibration_folds")
+
+
+def _refuse_calibration(params: ModelParams) -> None:
+    """Spark ML has no calibration: a parameter of it that is not the default would be given for nothing."""
+    given = {
+        "calibration_method": (params.calibration_method, CALIBRATIONS[0]),
+        "calibration_folds": (params.calibration_folds, FOLDS.default),
+    }
+    for name, (value, default) in given.items():
+        if value != default:
+            raise BadInput(
+                "the family has no calibration",
+                where=params.family,
+                stored=f"{name} {value}",
+                fix=f"Leave {name} out, or use a family of scikit-learn",
+            )
 
 
 def _number(value: object, kind: type) -> Number | None:

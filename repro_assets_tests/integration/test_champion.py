@@ -45,6 +45,11 @@ def fitted(slope: float, column: str = COLUMN) -> LogisticRegression:
     return LogisticRegression().fit(pd.DataFrame({column: [0.0, 1.0, slope]}), [0, 1, 1])
 
 
+def no_spark() -> Any:
+    """What scikit-learn fitted opens no session."""
+    raise AssertionError("Spark was opened")
+
+
 class Installation:
     """Runs with models in the lake and in the registry."""
 
@@ -142,7 +147,7 @@ def test_the_champion_s_models_are_those_of_the_promoted_run_and_not_of_a_newer_
 
     assert champion.mlflow_run_id == nested_of(here.client, promoted)["model"]
     assert champion.registered == dict.fromkeys(NAMES, "1")
-    assert model_digest(read_champion(champion, ESTIMATORS[0])) == model_digest(fitted(2.0))
+    assert model_digest(read_champion(champion, ESTIMATORS[0], no_spark)) == model_digest(fitted(2.0))
 
 
 def test_without_a_champion_nothing_else_is_taken(here: Installation) -> None:
@@ -176,7 +181,7 @@ def test_an_exchanged_model_file_is_refused(here: Installation) -> None:
     Path(champion.files[ESTIMATORS[0]].path.removeprefix("file://")).write_bytes(dump_model(fitted(9.0)))
 
     with pytest.raises(DataDamaged, match="not the one that was recorded"):
-        read_champion(champion, ESTIMATORS[0])
+        read_champion(champion, ESTIMATORS[0], no_spark)
 
 
 def test_another_fitted_state_than_the_recorded_one_is_refused(here: Installation) -> None:
@@ -185,14 +190,14 @@ def test_another_fitted_state_than_the_recorded_one_is_refused(here: Installatio
     files = {name: replace(file, digest="0" * 64) for name, file in champion.files.items()}
 
     with pytest.raises(DataDamaged, match="state is not what was recorded"):
-        read_champion(replace(champion, files=files), ESTIMATORS[0])
+        read_champion(replace(champion, files=files), ESTIMATORS[0], no_spark)
 
 
 def test_a_champion_of_other_features_is_refused(here: Installation) -> None:
     here.promote(here.run(2.0, column="shoe_size"))
 
     with pytest.raises(BadInput, match=r"features that there are not.*shoe_size"):
-        read_champion(here.champion(), ESTIMATORS[0])
+        read_champion(here.champion(), ESTIMATORS[0], no_spark)
 
 
 def test_a_champion_of_another_split_is_refused(here: Installation) -> None:
@@ -212,7 +217,7 @@ def test_a_champion_in_a_manifest_is_found_where_the_lake_is_now(here: Installat
     found = located(document, Lake(uri=moved.as_uri()))
 
     assert found.digest == document["digest"]
-    assert model_digest(read_champion(found, ESTIMATORS[0])) == model_digest(fitted(2.0))
+    assert model_digest(read_champion(found, ESTIMATORS[0], no_spark)) == model_digest(fitted(2.0))
     with pytest.raises(Blocked):
         located(document, here.lake)
 

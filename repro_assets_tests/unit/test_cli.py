@@ -34,6 +34,7 @@ COMMANDS = [
     ["grid"],
     ["promote"],
     ["trace"],
+    ["probe"],
     ["sql"],
     ["demo"],
     ["ui"],

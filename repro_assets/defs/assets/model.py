@@ -11,6 +11,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.steps.feature_columns import FEATURE_SCHEMA
 from repro_assets.steps.model_fit import fit
 from repro_assets.steps.model_params import CALIBRATIONS, DEFAULT_FAMILY, FAMILIES, FOLDS, RANDOM_STATE, ModelParams
+from repro_assets.steps.spark_fit import fit_on_spark
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
@@ -59,12 +60,13 @@ class ModelConfig(StageConfig):
 )
 @shielded
 def model(context: dg.AssetExecutionContext, config: ModelConfig) -> dg.MaterializeResult:
-    """Fit on rows in total order, in one thread."""
+    """Fit on rows in total order, in one thread or in one partition."""
     params = config.params()
     stage: Stage = context.resources.stages.open(context, config, parameters=params.as_dict(), upstream=["features"])
     if done := stage.reused():
         return done
-    models = fit(stage.read_table("features", "features"), params)
+    features = stage.read_table("features", "features")
+    models = fit_on_spark(stage.spark, features, params) if params.on_spark else fit(features, params)
     for name, estimator in models.items():
         stage.write_model(name, estimator)
     return stage.finish(models=models, model_columns=FEATURE_SCHEMA)

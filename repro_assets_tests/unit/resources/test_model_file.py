@@ -13,7 +13,7 @@ from repro_assets.errors import BadInput, DataDamaged
 from repro_assets.resources.model_file import TRUSTED_TYPES, dump_model, load_model
 from repro_assets.steps.model_fit import fit
 from repro_assets.steps.model_inference import predict
-from repro_assets.steps.model_params import FAMILIES, ModelParams
+from repro_assets.steps.model_params import FAMILIES, SKLEARN_FAMILIES, ModelParams
 from repro_assets_tests.unit.steps.feature_table import feature_table
 
 QUICK = {
@@ -36,7 +36,7 @@ def fitted(features: pa.Table, family: str, method: str) -> dict[str, Any]:
     return fit(features, ModelParams(family, calibration_method=method, hyperparameters=QUICK[family]))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SKLEARN_FAMILIES)
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_a_stored_model_predicts_the_same_bits(family: str, method: str) -> None:
     features = feature_table()
@@ -70,7 +70,7 @@ def test_every_trusted_type_is_needed() -> None:
     from skops.io import get_untrusted_types
 
     features = feature_table()
-    files = [dump_model(fitted(features, family, "sigmoid")["full"]) for family in FAMILIES]
+    files = [dump_model(fitted(features, family, "sigmoid")["full"]) for family in SKLEARN_FAMILIES]
 
     assert {name for data in files for name in get_untrusted_types(data=data)} == set(TRUSTED_TYPES)
 

@@ -6,10 +6,10 @@ import pytest
 
 from repro_assets.errors import BadInput
 from repro_assets.pins.canonical import digest
-from repro_assets.steps.model_params import FAMILIES, ModelParams
+from repro_assets.steps.model_params import FAMILIES, SKLEARN_FAMILIES, SPARK_FAMILIES, ModelParams
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SKLEARN_FAMILIES)
 def test_defaults_of_a_family_stand_in_the_canonical_form(family: str) -> None:
     assert ModelParams(family=family).as_dict() == {
         "family": family,
@@ -18,6 +18,27 @@ def test_defaults_of_a_family_stand_in_the_canonical_form(family: str) -> None:
         "calibration_folds": 5,
         **{name: allowed.default for name, allowed in FAMILIES[family].items()},
     }
+
+
+@pytest.mark.parametrize("family", SPARK_FAMILIES)
+def test_a_family_of_spark_has_no_calibration_in_its_canonical_form(family: str) -> None:
+    params = ModelParams(family=family)
+
+    assert params.on_spark
+    assert params.as_dict() == {
+        "family": family,
+        "random_state": 20200611,
+        **{name: allowed.default for name, allowed in FAMILIES[family].items()},
+    }
+    assert ModelParams.from_settings(params.as_dict()) == params
+
+
+@pytest.mark.parametrize(
+    "given", [{"calibration_method": "isotonic"}, {"calibration_folds": 3}], ids=lambda given: next(iter(given))
+)
+def test_a_calibration_is_not_taken_for_a_family_that_has_none(given: dict[str, object]) -> None:
+    with pytest.raises(BadInput, match=rf"no calibration \[spark_gbt\]: stored {next(iter(given))}"):
+        ModelParams.from_settings({"family": "spark_gbt", **given})
 
 
 def test_the_plainest_family_is_the_default() -> None:

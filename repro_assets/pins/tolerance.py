@@ -1,0 +1,210 @@
+"""Measured tolerances: how far one result was seen to move when nothing but its circumstances changed.
+
+A tolerance file `FAMILY--LOCK.json` (later `FAMILY--LOCK--v2.json`, …) says it for one family of models under one lock,
+with the runs that it was seen in. It is an upper bound of what was seen, and 0 where nothing moved.
+Here belong the document and what follows from trials; running them does not (`resources.probing`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from repro_assets.errors import BadInput
+from repro_assets.pins.run_record import RunRecord
+
+SCHEMA = "repro-tolerance/1"
+FOLDER = "tolerances"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Circumstances under which a run is repeated; what is empty stays as it was.
+
+    Attributes:
+        name: How a person calls it.
+        cluster: Another cluster file.
+        settings: Spark settings in the place of the cluster file's; `spark.master` is one of them.
+        variables: Environment variables of the process.
+        threads: Of the number kernels; they stand in the cluster file, too.
+    """
+
+    name: str
+    cluster: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    threads: int | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """What differs, as JSON values."""
+        given = {
+            "cluster": self.cluster,
+            "settings": dict(self.settings),
+            "variables": dict(self.variables),
+            "threads": self.threads,
+        }
+        return {"name": self.name, **{name: value for name, value in given.items() if value}}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of one variant.
+
+    Attributes:
+        variant: The circumstances.
+        digests: Output digest by asset; fewer than the run's where a stage was not reached.
+        moved: Assets whose digest or metrics differ from the run's, upstream first.
+        probability: Largest absolute difference of a probability; None where it could not be told.
+        score: Largest absolute difference of a metric that is no count; None likewise.
+        decisions: Rows whose decision differs.
+        reasons: Why it did not come to its end.
+        seconds: Wall clock time.
+    """
+
+    variant: Variant
+    digests: Mapping[str, str]
+    moved: tuple[str, ...] = ()
+    probability: float | None = 0.0
+    score: float | None = 0.0
+    decisions: int = 0
+    reasons: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def as_document(self) -> dict[str, Any]:
+        """The trial as JSON values."""
+        return {
+            **self.variant.as_document(),
+            "digests": dict(self.digests),
+            "moved": list(self.moved),
+            "probability": self.probability,
+            "score": self.score,
+            "decisions": self.decisions,
+            "reasons": list(self.reasons),
+            "seconds": self.seconds,
+        }
+
+
+def obstacle(trials: Sequence[Trial], numeric: Sequence[str]) -> str | None:
+    """Why no tolerance follows from trials; None where one does.
+
+    Args:
+        trials: Of one run.
+        numeric: Stages that may differ within a tolerance; of any other a difference is none of size but of kind.
+    """
+    for trial in trials:
+        if trial.reasons:
+            return f"{trial.variant.name} did not come to its end: {'; '.join(trial.reasons)}"
+        other = [asset for asset in trial.moved if asset not in numeric]
+        if other:
+            return f"{trial.variant.name} changes {', '.join(other)}, which no tolerance covers"
+        if trial.probability is None or trial.score is None:
+            return f"{trial.variant.name}: how far the predictions lie apart can't be told"
+    return None if trials else "nothing was tried"
+
+
+def tolerance_document(
+    record: RunRecord, trials: Sequence[Trial], *, date: str, before: Mapping[str, Any] | None, previous: str | None
+) -> dict[str, Any]:
+    """What a tolerance file says: the bound, and the data it came from.
+
+    Args:
+        record: The run that was repeated.
+        trials: All of them, without an obstacle.
+        date: Of the measurement, `YYYY-MM-DD`.
+        before: The document of the newest file until now; its bound is part of the new one.
+        previous: That file's name.
+    """
+    floor = before or {"probability": 0.0, "score": 0.0}
+    environment, compute = record.environment["declared"], record.compute
+    return {
+        "schema": SCHEMA,
+        "family": family_of(record.parameters),
+        "lock": {"name": environment["name"], "sha256": environment["lock_sha256"]},
+        "probability": max(floor["probability"], *(trial.probability or 0.0 for trial in trials)),
+        "score": max(floor["score"], *(trial.score or 0.0 for trial in trials)),
+        "includes": previous,
+        "date": date,
+        "run": {
+            "mlflow_run_id": record.mlflow_run_id,
+            "data_version": record.data_version,
+            "fingerprints": {table: pin.rows.fingerprint for table, pin in record.data.items()},
+            "rows": {table: pin.rows.rows for table, pin in record.data.items()},
+            "parameters": {asset: dict(own) for asset, own in record.parameters.items() if own},
+            "cluster": compute["declared"]["name"],
+            "cpu": compute["effective"]["cpu"]["model"],
+            "digests": {asset: stage.output_digest for asset, stage in record.stages.items()},
+        },
+        "variants": [trial.as_document() for trial in trials],
+    }
+
+
+def parse_tolerance(content: bytes, where: str) -> dict[str, Any]:
+    """Read a tolerance file.
+
+    Raises:
+        BadInput: It is none, or a bound is no number from 0.
+    """
+    try:
+        document = json.loads(content)
+        known = document["schema"] == SCHEMA
+        bounds = [float(document[name]) for name in ("probability", "score")]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput("a tolerance file can't be read", where=where, stored=str(error), expected=SCHEMA) from error
+    if not known or not all(math.isfinite(bound) and bound >= 0 for bound in bounds):
+        raise BadInput(
+            "a tolerance file can't be used", where=where, stored=bounds, expected=f"{SCHEMA}, bounds from 0"
+        )
+    return document
+
+
+def stated(document: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """What a manifest says of a measured tolerance."""
+    return {
+        "probability": float(document["probability"]),
+        "score": float(document["score"]),
+        "source": "measured",
+        "file": f"{FOLDER}/{file}",
+    }
+
+
+def covers(document: Mapping[str, Any], trials: Sequence[Trial]) -> bool:
+    """Whether a file already says what these trials would: as wide, and every variant tried."""
+    tried = {variant["name"] for variant in document["variants"]}
+    return all(
+        trial.variant.name in tried
+        and (trial.probability or 0.0) <= document["probability"]
+        and (trial.score or 0.0) <= document["score"]
+        for trial in trials
+    )
+
+
+def newest(names: Iterable[str], family: str, lock: str) -> str | None:
+    """The file that counts for a family under a lock, by name; None where there is none."""
+    found = {number: name for name in names if (number := _number(name, family, lock)) is not None}
+    return found[max(found)] if found else None
+
+
+def next_name(names: Iterable[str], family: str, lock: str) -> str:
+    """Name of the next file: one that stands is never written again."""
+    numbers = [number for name in names if (number := _number(name, family, lock)) is not None]
+    suffix = f"--v{max(numbers) + 1}" if numbers else ""
+    return f"{family}--{lock}{suffix}.json"
+
+
+def family_of(parameters: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Family of the model, by a run's parameters; None where none was made."""
+    family = parameters.get("model", {}).get("family")
+    return None if family is None else str(family)
+
+
+def _number(name: str, family: str, lock: str) -> int | None:
+    """Which file of its family and lock; a lock's own name ends in a number as well, so it is compared whole."""
+    stem = f"{family}--{lock}"
+    if name == f"{stem}.json":
+        return 1
+    match = re.fullmatch(rf"{re.escape(stem)}--v([2-9]|[1-9]\d+)\.json", name)
+    return int(match[1]) if match else None

@@ -1,0 +1,95 @@
+"""The tolerance files of `envs/tolerances/`: read with their digests checked, and written once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from repro_assets.errors import Outside
+from repro_assets.pins.manifest import ASSUMED_TOLERANCE
+from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.tolerance import (
+    FOLDER,
+    Trial,
+    covers,
+    family_of,
+    newest,
+    next_name,
+    parse_tolerance,
+    stated,
+    tolerance_document,
+)
+from repro_assets.pins.version_file import register, verified_bytes
+from repro_assets.resources.tracking_records import as_readable_json
+from repro_assets.settings import Settings
+
+
+def tolerance_of(settings: Settings, parameters: Mapping[str, Mapping[str, Any]], lock: str) -> dict[str, Any]:
+    """What a manifest states: measured for the family and the lock where that was done, else the assumed one.
+
+    Args:
+        settings: Where `envs` is.
+        parameters: By asset.
+        lock: Name of the environment.
+
+    Raises:
+        BadInput: The file is not registered, or can't be read.
+        EditedUnderOldName: It is not the one that `envs/digests.lock` names.
+    """
+    family = family_of(parameters)
+    file = newest(_names(settings), family, lock) if family else None
+    if file is None:
+        return dict(ASSUMED_TOLERANCE)
+    return stated(_read(settings, file), file)
+
+
+def write_tolerance(
+    settings: Settings, record: RunRecord, trials: Sequence[Trial], *, date: str
+) -> tuple[str, dict[str, Any], bool]:
+    """Write what trials without an obstacle say, unless the newest file says it already.
+
+    Args:
+        settings: Where `envs` is.
+        record: The run that was repeated.
+        trials: What came of it.
+        date: Of the measurement, `YYYY-MM-DD`.
+
+    Returns:
+        The file's name, its document, and whether it is new.
+
+    Raises:
+        BadInput: The newest file can't be read.
+        EditedUnderOldName: A file of `envs` was edited.
+        Outside: There is no room, or no right to write.
+    """
+    family, lock = str(family_of(record.parameters)), str(record.environment["declared"]["name"])
+    names = _names(settings)
+    previous = newest(names, family, lock)
+    before = _read(settings, previous) if previous else None
+    if previous and before is not None and covers(before, trials):
+        return previous, before, False
+    name = next_name(names, family, lock)
+    document = tolerance_document(record, trials, date=date, before=before, previous=previous)
+    path = _folder(settings) / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as sink:
+            sink.write(as_readable_json(document))
+        register(settings.envs)
+    except OSError as error:
+        raise Outside("a tolerance file can't be written", where=path, stored=error.strerror or error) from error
+    return name, document, True
+
+
+def _names(settings: Settings) -> list[str]:
+    return sorted(path.name for path in _folder(settings).glob("*.json"))
+
+
+def _read(settings: Settings, file: str) -> dict[str, Any]:
+    path = _folder(settings) / file
+    return parse_tolerance(verified_bytes(path), str(path))
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.envs / FOLDER

@@ -1,0 +1,107 @@
+"""A trial: a reproduction under a variant's cluster file and variables, and what its verdict says of distance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput
+from repro_assets.pins.closeness import Closeness
+from repro_assets.pins.tolerance import Trial, Variant
+from repro_assets.pins.verdict import StageComparison, Verdict
+from repro_assets.resources import probing
+from repro_assets.resources.reproducing import Conditions, Reproduction, Way
+from repro_assets.resources.spark_cluster import load_cluster
+from repro_assets_tests.unit.pins.run_records import KEY, run_record
+
+HERE = settings_module.load()
+CLUSTER = load_cluster("local-v1", HERE)
+WAY = Way(HERE, lambda _: None, lambda _: [])
+EQUAL = (StageComparison("features", "f", "f"), StageComparison("predictions", "p", "p"))
+FAR = Closeness(3e-16, 2e-16, 1, False, ("probabilities differ",), {"probability": 0.0, "score": 0.0})
+
+
+class Reproductions:
+    """Stands for `reproduce`: gives verdicts, and keeps under which conditions it was asked for them."""
+
+    def __init__(self, *verdicts: Verdict) -> None:
+        self.verdicts: list[Verdict] = list(verdicts)
+        self.asked: list[Conditions] = []
+
+    def __call__(self, client: Any, parent: Any, way: Way) -> Reproduction:
+        self.asked.append(way.conditions)
+        return Reproduction(self.verdicts.pop(0), run_record())
+
+
+def tried(monkeypatch: pytest.MonkeyPatch, verdict: Verdict, variant: Variant) -> tuple[Trial, Conditions]:
+    """One trial on a run of `local-v1`."""
+    fake = Reproductions(verdict)
+    monkeypatch.setattr(probing, "reproduce", fake)
+    monkeypatch.setattr(probing, "_own_cluster", lambda client, parent: ("local-v1", CLUSTER.text))
+    trial, record = probing.try_variant(None, None, variant, WAY)  # type: ignore[arg-type] # the fakes need neither
+    assert record is not None
+    return trial, fake.asked[0]
+
+
+def verdict(stages: Sequence[StageComparison], **more: Any) -> Verdict:
+    return replace(Verdict("IDENTICAL", "run", KEY, tuple(stages)), **more)
+
+
+def test_a_variant_without_settings_leaves_the_cluster_file_alone(monkeypatch) -> None:
+    _, asked = tried(monkeypatch, verdict(EQUAL), Variant("x", variables={"PYTHONHASHSEED": "1"}))
+
+    assert asked == Conditions(variables={"PYTHONHASHSEED": "1"})
+
+
+def test_settings_become_a_cluster_file_of_another_name(monkeypatch) -> None:
+    _, asked = tried(monkeypatch, verdict(EQUAL), Variant("x", settings={"spark.master": "local[1]"}))
+
+    assert asked.cluster is not None
+    name, content = asked.cluster
+    assert name == "local-v1-probe"
+    assert json.loads(content)["repro"] == {**json.loads(CLUSTER.text)["repro"], "master": "local[1]"}
+
+
+def test_another_cluster_s_file_is_taken_as_it_is(monkeypatch) -> None:
+    _, asked = tried(monkeypatch, verdict(EQUAL), Variant("x", cluster="local-v1"))
+
+    assert asked.cluster == ("local-v1", CLUSTER.text.encode())
+
+
+def test_a_cluster_that_there_is_not_is_refused_before_anything_runs(monkeypatch) -> None:
+    with pytest.raises(BadInput, match="no such cluster file"):
+        tried(monkeypatch, verdict(EQUAL), Variant("x", cluster="moon-v1"))
+
+
+def test_equal_outputs_are_at_distance_zero(monkeypatch) -> None:
+    trial, _ = tried(monkeypatch, verdict(EQUAL, seconds=3.0), Variant("x"))
+
+    assert trial == Trial(Variant("x"), {"features": "f", "predictions": "p"}, seconds=3.0)
+
+
+def test_a_distance_is_the_verdict_s(monkeypatch) -> None:
+    stages = (EQUAL[0], StageComparison("predictions", "p", "q"))
+
+    trial, _ = tried(monkeypatch, verdict(stages, closeness=FAR), Variant("x"))
+
+    assert (trial.moved, trial.probability, trial.score, trial.decisions) == (("predictions",), 3e-16, 2e-16, 1)
+
+
+def test_a_distance_that_nobody_measured_is_not_zero(monkeypatch) -> None:
+    stages = (EQUAL[0], StageComparison("predictions", "p", "q"))
+
+    trial, _ = tried(monkeypatch, verdict(stages), Variant("x"))
+
+    assert (trial.probability, trial.score) == (None, None)
+
+
+def test_what_stopped_a_trial_is_kept(monkeypatch) -> None:
+    trial, _ = tried(monkeypatch, verdict((), reasons=("not up",)), Variant("x"))
+
+    assert trial.reasons == ("not up",)
+    assert trial.digests == {}

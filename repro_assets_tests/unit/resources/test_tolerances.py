@@ -1,0 +1,102 @@
+"""The files of `envs/tolerances`: taken for a family and a lock, checked by digest, written once and registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput, EditedUnderOldName
+from repro_assets.pins.manifest import ASSUMED_TOLERANCE
+from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.tolerance import Trial, Variant, newest
+from repro_assets.pins.version_file import read_digests
+from repro_assets.resources.tolerances import tolerance_of, write_tolerance
+from repro_assets.settings import Settings
+from repro_assets.steps.model_params import DEFAULT_FAMILY
+from repro_assets_tests.unit.pins.run_records import manifest, run_record
+
+PARAMETERS = {"model": {"family": "random_forest"}}
+STILL = Trial(Variant("one core"), {})
+MOVED = Trial(Variant("one core"), {}, ("model", "predictions"), probability=2e-16, score=1e-16)
+
+
+def measured() -> RunRecord:
+    compute = {"declared": {"name": "local-v1", "sha256": "d" * 64}, "effective": {"cpu": {"model": "a CPU"}}}
+    return run_record(parameters={"family": "random_forest"}, pins={**manifest("model")["pins"], "compute": compute})
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Settings:
+    return settings_module.load({"REPRO_VAR": str(tmp_path / "var"), "REPRO_ENVS": str(tmp_path / "envs")})
+
+
+def written(here: Settings, trial: Trial = STILL) -> tuple[str, dict[str, Any], bool]:
+    return write_tolerance(here, measured(), [trial], date="2026-11-23")
+
+
+def test_until_one_is_measured_the_tolerance_is_assumed(here) -> None:
+    assert tolerance_of(here, PARAMETERS, "ml-v1") == ASSUMED_TOLERANCE
+    assert tolerance_of(here, {}, "ml-v1") == ASSUMED_TOLERANCE
+
+
+def test_a_measured_tolerance_counts_for_its_family_and_lock_alone(here) -> None:
+    name, _, is_new = written(here, MOVED)
+
+    assert (name, is_new) == ("random_forest--ml-v1.json", True)
+    assert tolerance_of(here, PARAMETERS, "ml-v1") == {
+        "probability": 2e-16,
+        "score": 1e-16,
+        "source": "measured",
+        "file": f"tolerances/{name}",
+    }
+    assert tolerance_of(here, PARAMETERS, "ml-v2") == ASSUMED_TOLERANCE
+    assert tolerance_of(here, {"model": {"family": "logistic_regression"}}, "ml-v1") == ASSUMED_TOLERANCE
+
+
+def test_a_written_file_is_registered(here) -> None:
+    name, _, _ = written(here)
+
+    assert f"tolerances/{name}" in read_digests(here.envs)
+
+
+def test_what_a_file_says_already_is_not_written_again(here) -> None:
+    name, document, _ = written(here, MOVED)
+
+    assert written(here, STILL) == (name, document, False)
+
+
+def test_a_wider_measurement_is_a_new_file(here) -> None:
+    written(here, STILL)
+
+    name, document, is_new = written(here, MOVED)
+
+    assert (name, is_new) == ("random_forest--ml-v1--v2.json", True)
+    assert document["includes"] == "random_forest--ml-v1.json"
+    assert tolerance_of(here, PARAMETERS, "ml-v1")["probability"] == 2e-16
+
+
+def test_an_edited_file_is_refused(here) -> None:
+    name, _, _ = written(here)
+    path = here.envs / "tolerances" / name
+    path.write_text(path.read_text().replace('"score": 0.0', '"score": 1.0', 1))
+
+    with pytest.raises(EditedUnderOldName):
+        tolerance_of(here, PARAMETERS, "ml-v1")
+
+
+def test_a_file_that_nobody_registered_is_refused(here) -> None:
+    folder = here.envs / "tolerances"
+    folder.mkdir(parents=True)
+    (folder / "random_forest--ml-v1.json").write_text('{"schema": "repro-tolerance/1", "probability": 1, "score": 1}')
+
+    with pytest.raises(BadInput, match="not registered"):
+        tolerance_of(here, PARAMETERS, "ml-v1")
+
+
+def test_the_default_family_is_measured_under_the_default_lock() -> None:
+    envs = settings_module.load({}).envs / "tolerances"
+
+    assert newest([path.name for path in envs.glob("*.json")], DEFAULT_FAMILY, settings_module.DEFAULT_ENVIRONMENT)
