@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from repro_assets.errors import ClusterMismatch, ClusterUnavailable, Outside
 from repro_assets.pins.compute import ClusterFile
@@ -38,6 +38,8 @@ from repro_assets.resources.standalone_state import (
 from repro_assets.settings import Settings
 
 UP, PARTLY, DOWN = "up", "partly up", "down"
+
+Answer = TypeVar("Answer")
 
 _CLASSES = {MASTER: "org.apache.spark.deploy.master.Master", "worker": "org.apache.spark.deploy.worker.Worker"}
 _URL = re.compile(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)")
@@ -243,17 +245,16 @@ def _with_addresses(state: ClusterState, folder: Path) -> ClusterState:
         url, page = _URL.search(text), _PAGE.search(text)
         return (url[1], f"http://{_LOOPBACK}:{page[1]}") if url and page else None
 
-    _wait(state, folder, lambda: said() is not None, "its master does not say where it is")
-    addresses = said()
-    assert addresses is not None  # noqa: S101 - for the type checker: waited for above
-    state = replace(state, master=addresses[0], page=addresses[1])
+    master, page = _wait(state, folder, said, "its master does not say where it is")
+    state = replace(state, master=master, page=page)
     write_state(folder, state)
     return state
 
 
-def _wait(state: ClusterState, folder: Path, done: Callable[[], bool], otherwise: str) -> None:
+def _wait(state: ClusterState, folder: Path, answer: Callable[[], Answer | None], otherwise: str) -> Answer:
+    """Ask again and again until there is an answer; a process that ended, or too long a time, ends the waiting."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not done():
+    while not (found := answer()):
         gone = [name for name in state.processes if name not in state.alive]
         if gone or time.monotonic() > deadline:
             name = gone[0] if gone else MASTER
@@ -262,6 +263,7 @@ def _wait(state: ClusterState, folder: Path, done: Callable[[], bool], otherwise
                 stored=_last_lines(folder / f"{name}.log"),
             )
         time.sleep(_LOOK_SECONDS)
+    return found
 
 
 def _last_lines(log: Path) -> str:

@@ -12,7 +12,7 @@ from repro_assets.pins.run_difference import differing, flat
 from repro_assets.resources.cluster_check import check_cluster
 from repro_assets.resources.jars import jar_paths
 from repro_assets.resources.spark_cluster import load_cluster
-from repro_assets.resources.standalone_cluster import Standing, look
+from repro_assets.resources.standalone_cluster import Standing, applications, look
 from repro_assets.settings import Settings
 
 
@@ -109,8 +109,8 @@ def _row(name: str, settings: Settings) -> ClusterRow:
 
 def _standing(cluster: ClusterFile, settings: Settings) -> dict[str, Any]:
     if cluster.kind != STANDALONE:
-        return {"state": None, "workers": None, "master": None, "page": None, "processes": {}}
-    return standing_document(look(cluster, settings))
+        return {"state": None, "workers": None, "master": None, "page": None, "processes": {}, "applications": []}
+    return {**standing_document(look(cluster, settings)), "applications": applications(cluster, settings)}
 
 
 def standing_document(standing: Standing) -> dict[str, Any]:

@@ -51,6 +51,8 @@ def cluster_show(name: str, json: bool) -> None:
             say(f"{label}: {document[label]}")
     for process, pid in document["processes"].items():
         say(f"{process}: process {pid}")
+    for application in document["applications"]:
+        say(f"application: {application}")
     say(json_module.dumps(document["declared"], indent=2))
 
 

@@ -75,10 +75,12 @@ except ReproError as refused:
 @pytest.mark.slow
 def test_a_wrong_secret_is_a_sentence_in_bounded_time(here: Settings, cluster: list[int]) -> None:
     """The quick check of the secret is passed over here: what is left is what Spark itself says, after a while."""
-    (line,) = in_a_process(here, "-c", _REFUSED).stdout.splitlines()
+    done = in_a_process(here, "-c", _REFUSED)
+    (line,) = done.stdout.splitlines()
 
     assert line.startswith("ClusterUnavailable cluster standalone-2x1-v1 does not let this process in")
     assert "repro cluster up standalone-2x1-v1" in line
+    assert "Authentication failed" not in done.stderr
 
 
 @pytest.fixture(scope="module")

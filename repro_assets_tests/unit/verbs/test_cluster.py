@@ -65,6 +65,7 @@ def test_a_cluster_is_shown_as_declared_and_as_it_stands(here) -> None:
 
     assert document["declared"]["num_workers"] == 3
     assert (document["state"], document["workers"], document["processes"]) == ("down", 0, {})
+    assert document["applications"] == []
 
 
 def test_what_is_never_started_has_no_state(here) -> None:
