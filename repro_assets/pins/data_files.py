@@ -62,7 +62,7 @@ class FileList:
                 raise ValueError("another schema")
             files = tuple(DataFile(**file) for file in document.pop("files"))
             return cls(files=files, **document)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataDamaged(
                 "the list of a version's files can't be read", where=where, stored=str(error), expected=SCHEMA
             ) from error

@@ -26,7 +26,7 @@ def vacuum_records(tables: RawTables, table: str) -> list[Mapping[str, Any]]:
     for name in storage.names(folder):
         try:
             document = json.loads(storage.read_bytes(storage.join(folder, name)))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(document, dict):
             found.append(document)

@@ -72,7 +72,7 @@ def history(lake: str, key: str) -> list[GivenUp]:
         return [GivenUp(**entry) for entry in document["entries"]]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataDamaged("the record of a version given up can't be read", where=where, stored=str(error)) from error
 
 

@@ -187,7 +187,7 @@ def _parquet_rows(where: str) -> list[dict[str, Any]]:
 def _lines(content: bytes, where: str) -> list[dict[str, Any]]:
     try:
         actions = [json.loads(line) for line in content.splitlines() if line.strip()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataDamaged("a commit file is not JSON lines", where=where, stored=str(error)) from error
     if not all(isinstance(action, dict) for action in actions):
         raise DataDamaged("a commit file holds no actions", where=where, stored=f"{len(content)} bytes")
