@@ -85,7 +85,7 @@ def tracking_server(folder: Path) -> Iterator[str]:
             return probe.connect_ex(("127.0.0.1", port)) == 0 or None
 
     try:
-        wait_until(answers, seconds=120)
+        wait_until(answers, seconds=400)
         yield f"http://me:{TRACKING}@127.0.0.1:{port}"
     finally:
         server.terminate()
