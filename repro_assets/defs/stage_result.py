@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from repro_assets.errors import DataDamaged
 from repro_assets.pins.output import Output
 from repro_assets.resources import tracking_confirmations
 from repro_assets.resources.receipt import compute_receipt
+from repro_assets.resources.tracking_runs import user_name
 from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _witness(output: Output) -> dict[str, Any]:
         "mlflow_run_id": output.mlflow_run_id,
         "dagster_run_id": output.dagster_run_id,
         "host": socket.gethostname(),
-        "user": getpass.getuser(),
+        "user": user_name(),
         "time": int(time.time() * 1000),
         "compute": compute_receipt(None),
     }

@@ -39,7 +39,7 @@ class Row:
     Attributes:
         data_version: Its key.
         mlflow_run_id: The run.
-        capsule: Digest of its own source tree.
+        capsule: Digest of the source tree of the column that holds its own code.
     """
 
     data_version: str
@@ -73,12 +73,20 @@ class Grid:
         columns: Codes; the runs' own ones first, today's last.
         cells: By row and column.
         metric: `ASSET.NAME` that is told.
+        rows_differ_in: Components besides data and code in which the runs differ: a row keeps its run's own, so what
+            the data did can't be told from what those did.
     """
 
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[Outcome, ...], ...]
     metric: str
+    rows_differ_in: tuple[str, ...] = ()
+
+    @property
+    def what_rows_did(self) -> str:
+        """What stands behind the difference of two rows, in words."""
+        return "the data did" if not self.rows_differ_in else f"data and {', '.join(self.rows_differ_in)} did"
 
     def values(self) -> list[list[float | None]]:
         """The metric, shape (rows, columns); None where nothing came out."""
@@ -105,11 +113,12 @@ class Grid:
             "rows": [
                 {
                     **vars(row),
-                    "own": self.columns[self.own(at)].label,
+                    "own": self.own(at),
                     "cells": [_cell(cell, self.metric) for cell in self.cells[at]],
                 }
                 for at, row in enumerate(self.rows)
             ],
+            "rows_differ_in": list(self.rows_differ_in),
             "split": None if parts is None else {**vars(parts)},
         }
 

@@ -6,18 +6,20 @@ The same recipe is the same result expected, so that what is known under it need
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from repro_assets.pins.canonical import digest
 from repro_assets.pins.compute import ClusterFile
 from repro_assets.pins.contract import Request
+from repro_assets.pins.data import CommitPin
 from repro_assets.pins.environment import EnvironmentPin
+from repro_assets.pins.run_record import RunRecord
 
 # Fields of a recipe that belong to each component.
 _FIELDS = {
-    "data": ("data_version", "table_ids"),
+    "data": ("data_version", "tables"),
     "code": ("capsule",),
     "environment": ("environment", "yaml", "lock", "record"),
     "cluster": ("cluster",),
@@ -31,7 +33,8 @@ class Recipe:
 
     Attributes:
         data_version: Key of the partition.
-        table_ids: Delta's `metaData.id` by raw table: a key names versions, and another table may stand there by now.
+        tables: `table_id` and `commit_sha256` by raw table: a key names versions, and another table or another commit
+            may stand there by now.
         capsule: Digest of the source tree.
         environment: Pin of the lock.
         yaml: Content of its conda file.
@@ -44,7 +47,7 @@ class Recipe:
     """
 
     data_version: str
-    table_ids: Mapping[str, str]
+    tables: Mapping[str, Mapping[str, str]]
     capsule: str
     environment: EnvironmentPin
     yaml: bytes
@@ -79,7 +82,7 @@ class Recipe:
         """What names one component: two recipes agree in it where these are equal."""
         champion = self.champion or {}
         named: dict[str, dict[str, Any]] = {
-            "data": {"key": self.data_version, "tables": dict(self.table_ids)},
+            "data": {"key": self.data_version, "tables": {name: dict(one) for name, one in self.tables.items()}},
             "code": {"capsule": self.capsule},
             "environment": {"lock": self.environment.digest, "record": self.record},
             "cluster": {"sha256": self.cluster.sha256},
@@ -100,6 +103,33 @@ class Recipe:
     def taking(self, component: str, other: Recipe) -> Recipe:
         """This recipe with one component of another one."""
         return replace(self, **{name: getattr(other, name) for name in _FIELDS[component]})
+
+
+def named_tables(pins: Iterable[CommitPin]) -> dict[str, dict[str, str]]:
+    """What names the raw tables of a data version, by table."""
+    return {pin.table: {"table_id": pin.table_id, "commit_sha256": pin.commit_sha256} for pin in pins}
+
+
+def departures(recipe: Recipe, record: RunRecord, capsule: str | None) -> tuple[str, ...]:
+    """Components in which what ran is not what was asked for.
+
+    Args:
+        recipe: What was asked for.
+        record: What a capsule recorded, every stage of it.
+        capsule: Digest of the source tree that really ran.
+    """
+    # Other code may know more parameters than were asked for; those that were have to be what they should be.
+    asked = ((asset, name, value) for asset, own in recipe.parameters.items() for name, value in own.items())
+    parameters = all(record.parameters.get(asset, {}).get(name) == value for asset, name, value in asked)
+    same = {
+        "data": (record.data_version, named_tables(pin.commit for pin in record.data.values()))
+        == (recipe.data_version, recipe.component("data")["tables"]),
+        "code": capsule == recipe.capsule,
+        "environment": record.environment["declared"]["digest"] == recipe.environment.digest,
+        "cluster": record.compute["declared"]["sha256"] == recipe.cluster.sha256,
+        "parameters": parameters,
+    }
+    return tuple(name for name, equal in same.items() if not equal)
 
 
 def differing(one: Recipe, other: Recipe) -> tuple[str, ...]:

@@ -87,12 +87,19 @@ class RunRecord:
         dagster_run_id: Dagster run of the parent.
         data_version: Key of the partition.
         stages: By asset, upstream first. Those that the run itself did not make are those it read.
+        own: Assets that the run computed, reused or confirmed itself; the others it only read.
     """
 
     mlflow_run_id: str
     dagster_run_id: str
     data_version: str
     stages: Mapping[str, StageRecord]
+    own: frozenset[str] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one run went through all stages; else they may be of different code, environments and clusters."""
+        return self.own is None or self.own == set(self.stages)
 
     @property
     def last(self) -> StageRecord:

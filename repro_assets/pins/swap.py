@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from repro_assets.errors import BadInput
 
 # In the order in which a result is made of them. A verdict calls the cluster what the manifest calls it: compute.
@@ -131,18 +129,34 @@ def _target(parameters: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str
 
 
 def _value(swap: Swap, old: Any) -> Any:
-    """A value of the old one's type; of a parameter that the run did not have, what YAML reads."""
+    """A value of the old one's type; of a parameter that the run did not have, a number where it reads as one."""
+    text = swap.value
     if isinstance(old, str):
-        return swap.value
-    try:
-        value = yaml.safe_load(swap.value)
-    except (yaml.YAMLError, ValueError) as error:
-        raise BadInput("not a value", where=swap.name, stored=repr(swap.value)[:80]) from error
-    fits = isinstance(value, bool) if isinstance(old, bool) else isinstance(value, str | int | float)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not fits or (isinstance(old, int | float) and not isinstance(old, bool) and not is_number):
-        expected = "true or false" if isinstance(old, bool) else "a number" if old is not None else "a number or text"
+        return text
+    if isinstance(old, bool):
+        value: Any = {"true": True, "false": False}.get(text.lower())
+    elif isinstance(old, int | float):
+        value = _number(text, (type(old),))
+    else:
+        value = _number(text, (int, float))
+        value = text if value is None else value
+    if value is None:
+        kinds = {bool: "true or false", int: "an integer", float: "a number"}
         raise BadInput(
-            "a parameter's value is of another type", where=swap.name, stored=repr(value)[:80], expected=expected
+            "a parameter's value is of another type",
+            where=swap.name,
+            stored=repr(text)[:80],
+            expected=kinds[type(old)],
         )
-    return float(value) if isinstance(old, float) and isinstance(value, int) else value
+    return value
+
+
+def _number(text: str, kinds: tuple[type, ...]) -> int | float | None:
+    """The text as the first kind that it reads as; None where it is no finite number."""
+    for kind in kinds:
+        try:
+            number: int | float = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else None
+    return None

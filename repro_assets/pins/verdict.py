@@ -242,8 +242,8 @@ def _word(
     unreached = [stage for stage in stages if stage.found is None]
     if not differing and not unreached:
         return "EQUIVALENT" if not_compared else "IDENTICAL"
-    # The same data and code on another machine or other packages: a small change of the code is no tolerance.
-    same = all(component.equal for component in components if component.name in ("data", "code"))
+    # The same data, code and parameters on another machine or other packages: a small change of those is no tolerance.
+    same = all(component.equal for component in components if component.name in ("data", "code", "parameters"))
     within = not unreached and all(stage.asset in numeric for stage in differing)
     close = evidence.closeness is not None and evidence.closeness.is_within
     return "EQUIVALENT" if same and within and close else "DIVERGED"

@@ -28,6 +28,10 @@ from repro_assets.resources.row_difference import row_difference
 from repro_assets.resources.spark_cluster import open_session
 from repro_assets.settings import Settings
 
+# A verdict is kept in MLflow and in Dagster's event log, once for every variant; `repro diff` shows all of a patch.
+_PATCH_LINES = 400
+_LONGEST = 300
+
 
 @dataclass(frozen=True)
 class Replacement:
@@ -80,6 +84,9 @@ def _sides(pair: Replacement) -> tuple[Recipe, Recipe]:
 
 def _data(pair: Replacement, settings: Settings, not_compared: list[str]) -> dict[str, Any]:
     """Rows that differ, counted by Spark where both versions stand; only of tables whose rows differ."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
     found: dict[str, Any] = {}
     after = RunRecord("", "", pair.recipe.data_version, pair.result.stages).data
     for table, one in pair.record.data.items():
@@ -92,8 +99,9 @@ def _data(pair: Replacement, settings: Settings, not_compared: list[str]) -> dic
         }
         try:
             found[table] |= _rows(table, one, other, settings)
-        except ReproError as trouble:
-            not_compared.append(f"rows of {table}: {reason(trouble)}")
+        except (ReproError, PySparkException, Py4JError) as trouble:
+            # What was computed is not lost because its causes can't be counted.
+            not_compared.append(f"rows of {table}: {_in_a_line(trouble)}")
     return found
 
 
@@ -105,7 +113,17 @@ def _rows(table: str, one: DataPin, other: DataPin, settings: Settings) -> dict[
 def _code(pair: Replacement, settings: Settings) -> dict[str, Any]:
     paths = [(side.capsule, capsule_path(settings.capsules, side.capsule)) for side in _sides(pair)]
     before, after = (entries_of(load(path, capsule), where=path) for capsule, path in paths)
-    return code_difference(before, after).as_document()
+    found = code_difference(before, after).as_document()
+    lines = found.get("patch", "").splitlines(keepends=True)
+    if len(lines) > _PATCH_LINES:
+        found["patch"] = "".join(lines[:_PATCH_LINES]) + f"… {len(lines) - _PATCH_LINES:,} more lines\n"
+    return found
+
+
+def _in_a_line(trouble: Exception) -> str:
+    if isinstance(trouble, ReproError):
+        return reason(trouble)
+    return f"{type(trouble).__name__}: {' '.join(str(trouble).split())[:_LONGEST]}"
 
 
 def _packages(pair: Replacement) -> Mapping[str, Any]:

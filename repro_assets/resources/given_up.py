@@ -5,7 +5,6 @@ A record stays after `repro pin` took it back: what was given up once may have l
 
 from __future__ import annotations
 
-import getpass
 import json
 import socket
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.canonical import canonical_json
 from repro_assets.resources import storage
+from repro_assets.resources.tracking_runs import user_name
 
 SCHEMA = "repro-given-up/1"
 _FOLDER = "_given_up"
@@ -97,7 +97,7 @@ def take_back(lake: str, key: str) -> bool:
 
 def who() -> str:
     """Whoever runs this: USER@HOST."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"{user_name()}@{socket.gethostname()}"
 
 
 def now() -> str:

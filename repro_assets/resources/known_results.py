@@ -7,11 +7,14 @@ manifests and so the digests and metrics are kept.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged
+from repro_assets.pins.canonical import digest
 from repro_assets.pins.contract import Result
+from repro_assets.pins.manifest import manifest_digest
 from repro_assets.pins.recipe import Recipe
 from repro_assets.pins.run_record import StageRecord, stage_record
 from repro_assets.resources.recipes import Pantry
@@ -22,7 +25,7 @@ from repro_assets.resources.tracking_store import speaking_of
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-RECIPE_TAG = "repro.recipe"
+RECIPE_TAG, MANIFESTS_TAG = "repro.recipe", "repro.manifests"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Known:
     result: Result
 
 
+def manifests_digest(stages: Mapping[str, StageRecord]) -> str:
+    """Names the manifests of a result, which a store's files hold and a tag of the run has to agree with."""
+    return digest({asset: manifest_digest(stage.manifest) for asset, stage in stages.items()})
+
+
 def of_a_run(pantry: Pantry, experiment: str, recipe: Recipe) -> Known | None:
     """The newest finished run that was made by this recipe; None where there is none."""
     wanted = {"repro.data_version": recipe.data_version, "repro.code.capsule": recipe.capsule}
@@ -49,6 +57,8 @@ def of_a_run(pantry: Pantry, experiment: str, recipe: Recipe) -> Known | None:
             known = pantry.recipe(record)
         except (Blocked, DataDamaged, BadInput):
             continue  # not to be believed, so nothing is known by it
+        if not record.is_whole:
+            continue  # what it read was perhaps made by other code, or on another cluster
         if known.digest == recipe.digest:
             return Known(run.info.run_id, Result(record.stages, recipe.capsule))
     return None
@@ -58,10 +68,11 @@ def of_a_reproduction(pantry: Pantry, experiment: str, recipe: Recipe) -> Known 
     """The newest reproduction that came to its end by this recipe; None where there is none."""
     for run in _search(pantry, experiment, {RECIPE_TAG: recipe.digest}):
         try:
-            stages = [_stage(pantry, run, asset) for asset in recipe.stages]
+            stages = {asset: _stage(pantry, run, asset) for asset in recipe.stages}
         except (Blocked, DataDamaged, ValueError):
             continue  # as above
-        return Known(run.info.run_id, Result({stage.asset: stage for stage in stages}, recipe.capsule))
+        if manifests_digest(stages) == run.data.tags.get(MANIFESTS_TAG):
+            return Known(run.info.run_id, Result(stages, recipe.capsule))
     return None
 
 

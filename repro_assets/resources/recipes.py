@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput
@@ -14,7 +15,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.compute import parse_cluster
 from repro_assets.pins.data_version import decode
 from repro_assets.pins.environment import EnvironmentPin
-from repro_assets.pins.recipe import Recipe
+from repro_assets.pins.recipe import Recipe, named_tables
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import CURRENT, Swap, replaced_parameters
 from repro_assets.resources.capsule_store import capsule_path
@@ -50,6 +51,11 @@ class Pantry:
     settings: Settings
     find: Callable[[str], Run]
 
+    @cached_property
+    def tables(self) -> RawTables:
+        """The raw tables as they stand now."""
+        return RawTables()
+
     def recipe(self, record: RunRecord) -> Recipe:
         """What a past run was made of, its files as the run logged them.
 
@@ -62,7 +68,7 @@ class Pantry:
         text = self._artifact(record, "cluster.json", str(cluster["sha256"])).decode()
         return Recipe(
             data_version=record.data_version,
-            table_ids={table: found.commit.table_id for table, found in record.data.items()},
+            tables=named_tables(pin.commit for pin in record.data.values()),
             capsule=str(record.code["capsule"]),
             environment=pin,
             yaml=self._artifact(record, f"{pin.name}.yaml", pin.yaml_sha256),
@@ -83,12 +89,19 @@ class Pantry:
             Blocked, DataDamaged: What the run that a component is taken from recorded can't be had.
             CapsuleRefused: The sources can't be stored.
         """
+        original = recipe
         for swap in swaps:
             recipe = self._taken(recipe, swap) if swap.run is not None else self._replaced(recipe, swap)
-        return replace(recipe, parameters=replaced_parameters(recipe.parameters, swaps, FAMILIES))
+        recipe = replace(recipe, parameters=replaced_parameters(recipe.parameters, swaps, FAMILIES))
+        _refuse_other_champion(original, recipe)
+        return recipe
 
     def _taken(self, recipe: Recipe, swap: Swap) -> Recipe:
-        other = self.recipe(load_record(self.client, self.find(str(swap.run))))
+        record = load_record(self.client, self.find(str(swap.run)))
+        if swap.component == "data":
+            for pin in record.data.values():
+                self.tables.check(pin.commit)
+        other = self.recipe(record)
         if other.stages != recipe.stages:
             raise BadInput(
                 "a component can only be taken from a run of the same assets",
@@ -100,7 +113,7 @@ class Pantry:
 
     def _replaced(self, recipe: Recipe, swap: Swap) -> Recipe:
         if swap.component == "data":
-            return replace(recipe, data_version=swap.value, table_ids=self._tables(swap.value))
+            return replace(recipe, data_version=swap.value, tables=self._tables(swap.value))
         if swap.component == "code":
             return replace(recipe, capsule=self._capsule(swap.value))
         if swap.component == "environment":
@@ -109,9 +122,9 @@ class Pantry:
             return replace(recipe, cluster=load_cluster(swap.value, self.settings))
         return recipe
 
-    def _tables(self, key: str) -> dict[str, str]:
-        tables, versions = RawTables(lake=self.settings.raw), decode(key, EXPERIMENT.table_names)
-        return {table: tables.pin(table, version).table_id for table, version in versions.items()}
+    def _tables(self, key: str) -> dict[str, dict[str, str]]:
+        versions = decode(key, EXPERIMENT.table_names)
+        return named_tables(self.tables.pin_of_key(key, table, version) for table, version in versions.items())
 
     def _capsule(self, code: str) -> str:
         if code == CURRENT:
@@ -135,3 +148,29 @@ class Pantry:
         if record.champion is None:
             return None
         return located(record.champion, Lake(uri=self.settings.lake)).as_document()
+
+
+def _refuse_other_champion(original: Recipe, recipe: Recipe) -> None:
+    """Refuse what would ask the registry, or test the champion on people whom it has seen.
+
+    Raises:
+        BadInput: Predictions are to be made with a champion that the run did not have, or under another split than the
+            champion was fitted on.
+    """
+    before, after = (side.parameters.get("predictions", {}).get("use_champion", False) for side in (original, recipe))
+    if before != after and recipe.champion == original.champion:
+        raise BadInput(
+            "a champion can't be replaced: the registry's may be another one every day",
+            where="predictions.use_champion",
+            stored=after,
+            expected=before,
+            fix="`repro run KEY --set predictions.use_champion=true` asks the registry",
+        )
+    split = [side.parameters.get("train_test_snapshot") for side in (original, recipe)]
+    if recipe.champion is not None and split[0] != split[1]:
+        raise BadInput(
+            "the champion was fitted on another split: it may have seen people whom it would be tested on",
+            where="train_test_snapshot",
+            stored=split[1],
+            expected=split[0],
+        )

@@ -14,7 +14,7 @@ from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside
 from repro_assets.pins.compute import STANDALONE, parse_cluster
 from repro_assets.pins.contract import Failure, Result
 from repro_assets.pins.preflight import reason
-from repro_assets.pins.recipe import Recipe, differing
+from repro_assets.pins.recipe import Recipe, departures, differing
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import Swap
 from repro_assets.pins.verdict import Verdict, blocked, judge
@@ -63,13 +63,15 @@ class Reproduction:
         verdict: The answer.
         record: What the original recorded; None where that can't be read.
         result: What the capsule gave; None where it was not started.
-        recipe: What it was asked for; None where nothing was.
+        recipe: What it was asked for, and did; None where nothing was, or something else was done.
+        computed: Whether something was computed here and now; not where a known result was looked up.
     """
 
     verdict: Verdict
     record: RunRecord | None = None
     result: Result | None = None
     recipe: Recipe | None = None
+    computed: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,14 @@ def reproduce(client: MlflowClient, parent: Run, way: Way) -> Reproduction:
     except (Blocked, DataDamaged) as trouble:
         return refused([reason(trouble)])
     way.report(f"checking what {run_id} needs")
-    reasons = _reasons(record, client, way, asked)
-    if reasons:
-        return refused(reasons, record)
+    pantry = Pantry(client, way.settings, way.find or client.get_run)
     try:
-        plan = _plan(record, Pantry(client, way.settings, way.find or client.get_run), way)
+        # Of what is replaced the original's need not be there; what turns out to be the same is not replaced.
+        plan = _plan(record, pantry, way) if way.swaps else None
+        reasons = _reasons(record, client, way, plan.components if plan else ())
+        if reasons:
+            return refused(reasons, record)
+        plan = plan or _plan(record, pantry, way)
         known = way.known(plan.recipe) if plan.replaced else None
         return _recorded(plan, known, way) if known is not None else _computed(plan, way)
     except (Blocked, DataDamaged) as trouble:
@@ -209,10 +214,21 @@ def _judged(plan: _Plan, result: Result, copies: Lake, way: Way, told: Sequence[
     changes = component_changes(Replacement(plan.original, plan.recipe, plan.record, result), way.settings, unread)
     tables = Tables(plan.record, result, Lake(uri=way.settings.lake), copies)
     evidence = gather(tables, [name for name, rows in changes.get("data", {}).items() if "changed" in rows])
-    not_compared = (*evidence.not_compared, *unread, *told)
+    departed = _departed(plan, result)
+    astray = [f"{name}: what ran is not what was asked for" for name in departed if name in plan.replaced]
+    not_compared = (*evidence.not_compared, *unread, *astray, *told)
     evidence = replace(evidence, swapped=plan.components, changes=changes, not_compared=not_compared)
     verdict = judge(plan.record, result, evidence, blocking=BLOCKING, numeric=NUMERIC)
-    return Reproduction(verdict, plan.record, result, plan.recipe)
+    computed = not told
+    return Reproduction(verdict, plan.record, result, None if departed else plan.recipe, computed)
+
+
+def _departed(plan: _Plan, result: Result) -> tuple[str, ...]:
+    """Components that did not come out as asked for; nothing can be said of a result that is not whole."""
+    if result.failure is not None or set(result.stages) != set(plan.recipe.stages):
+        return ()
+    record = RunRecord("", "", result.stages[plan.recipe.stages[-1]].manifest["data_version"], result.stages)
+    return departures(plan.recipe, record, result.capsule)
 
 
 def _require_finished(parent: Run) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Tag of an MLflow run that reproduces another one: never meant by a data version or a Dagster run.
 REPRODUCES_TAG = "repro.reproduces"
+# Tag that names what was replaced on purpose in such a run.
+SWAPPED_TAG = "repro.swapped"
 
 
 def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.DagsterInstance) -> Run:
@@ -39,15 +41,18 @@ def find_parent(client: MlflowClient, experiment: str, run: str, instance: dg.Da
     return found
 
 
-def newest_parent(client: MlflowClient, experiment: str) -> Run:
-    """The newest run that finished, of whatever data version.
+def newest_parent(client: MlflowClient, experiment: str, asset: str) -> Run:
+    """The newest run that finished and computed an asset, of whatever data version.
 
     Raises:
         BadInput: There is none.
     """
-    found = _newest(client, experiment, "repro.data_version", None, status="FINISHED")
+    wanted = f"tags.`repro.asset` = '{asset}' AND attributes.status = 'FINISHED'"
+    nested = client.search_runs([experiment], filter_string=wanted, order_by=["attributes.start_time DESC"])
+    parents = (client.get_run(run.data.tags["mlflow.parentRunId"]) for run in nested)
+    found = next((parent for parent in parents if parent.info.status == "FINISHED"), None)
     if found is None:
-        raise BadInput("no run has finished yet", fix="`repro run KEY` makes one")
+        raise BadInput(f"no run that computed {asset} has finished yet", fix="`repro run KEY` makes one")
     return found
 
 
@@ -64,8 +69,20 @@ def _by_id(client: MlflowClient, run_id: str) -> Run | None:
 
 
 def _meant(client: MlflowClient, run: Run) -> Run:
-    """The run that holds the stages: of a nested one its parent, of a reproduction its original."""
+    """The run that holds the stages: of a nested one its parent, of a reproduction its original.
+
+    Raises:
+        BadInput: It is a reproduction with components replaced: it is neither itself a run of the chain, nor its
+            original.
+    """
     tags = run.data.tags
+    if SWAPPED_TAG in tags:
+        raise BadInput(
+            "this run holds a verdict with components replaced, not a result of its own",
+            where=run.info.run_id,
+            stored=f"replaced: {tags[SWAPPED_TAG]}",
+            fix=f"Its original is {tags.get(REPRODUCES_TAG)}",
+        )
     above = tags.get("mlflow.parentRunId") or tags.get(REPRODUCES_TAG)
     return client.get_run(above) if above else run
 

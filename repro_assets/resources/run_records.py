@@ -63,6 +63,7 @@ def load_record(client: MlflowClient, parent: Run) -> RunRecord:
         dagster_run_id=str(document["runs"]["dagster"]),
         data_version=str(document["data_version"]),
         stages=stages,
+        own=frozenset(document["stages"]),
     )
 
 

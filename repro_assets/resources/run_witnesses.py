@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.run_record import RunRecord
+from repro_assets.pins.verdict import PASSING
 from repro_assets.resources.tracking_confirmations import CONFIRMATIONS, CONFLICTS, witnesses_on
 from repro_assets.resources.tracking_verdicts import verdicts_on
 
@@ -40,6 +41,11 @@ class Witness:
     assets: tuple[str, ...]
     swapped: tuple[str, ...]
     mlflow_run_id: str
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the result was got again, as it was, with nothing replaced."""
+        return not self.swapped and self.said in (RECOMPUTED, *PASSING)
 
     def as_document(self) -> dict[str, Any]:
         """The witness as JSON values."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.canonical import canonical_json
 from repro_assets.pins.verdict import Verdict
-from repro_assets.resources.known_results import RECIPE_TAG
+from repro_assets.resources.known_results import MANIFESTS_TAG, RECIPE_TAG, manifests_digest
 from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.receipt import cpu
 from repro_assets.resources.reproducing import Reproduction
-from repro_assets.resources.run_lookup import REPRODUCES_TAG
+from repro_assets.resources.run_lookup import REPRODUCES_TAG, SWAPPED_TAG
 from repro_assets.resources.tracking_records import as_readable_json, checked_metrics, checked_tags, log_documents
 from repro_assets.resources.tracking_runs import user_name
 from repro_assets.resources.tracking_store import speaking_of
@@ -53,7 +53,8 @@ def log_verdict(client: MlflowClient, original: Run, found: Reproduction, *, dag
     """
     with speaking_of(client.tracking_uri):
         run_id = _own_run(client, original, found, dagster_run_id)
-        _on_original(client, original.info.run_id, found.verdict, run_id)
+        if found.computed:
+            _on_original(client, original.info.run_id, found.verdict, run_id)
     return run_id
 
 
@@ -78,8 +79,8 @@ def _own_run(client: MlflowClient, original: Run, found: Reproduction, dagster_r
         VERDICT_TAG: verdict.word,
         "repro.data_version": verdict.data_version,
         "repro.first_difference": verdict.first_difference if verdict.word == "DIVERGED" else None,
-        "repro.swapped": ", ".join(verdict.swapped) or None,
-        RECIPE_TAG: _known_recipe(found),
+        SWAPPED_TAG: ", ".join(verdict.swapped) or None,
+        **_known_by(found),
         "dagster_run_id": dagster_run_id,
         "repro.owner": json.dumps(current_owner()),
         "mlflow.user": user_name(),
@@ -107,10 +108,14 @@ def _own_run(client: MlflowClient, original: Run, found: Reproduction, dagster_r
     return run_id
 
 
-def _known_recipe(found: Reproduction) -> str | None:
-    """The recipe that all stages came out under; None where some did not."""
-    whole = found.recipe is not None and found.result is not None and found.result.failure is None
-    return found.recipe.digest if whole and found.recipe is not None else None
+def _known_by(found: Reproduction) -> dict[str, str]:
+    """Tags by which a result is known later: nothing where some stages did not come out, or it was known already."""
+    recipe, result = found.recipe, found.result
+    if recipe is None or result is None or result.failure is not None or not found.computed:
+        return {}
+    if set(result.stages) != set(recipe.stages):
+        return {}
+    return {RECIPE_TAG: recipe.digest, MANIFESTS_TAG: manifests_digest(result.stages)}
 
 
 def _on_original(client: MlflowClient, original: str, verdict: Verdict, run_id: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import BadInput
+from repro_assets.errors import BadInput, Outside
 from repro_assets.pins.swap import CURRENT
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.verbs import printing
@@ -51,21 +52,28 @@ def grid(
     from repro_assets.verbs.versions import list_versions
 
     here = settings_module.load()
-    if plot is not None and not plot.parent.is_dir():
-        raise BadInput("there is no such folder", where=plot.parent, fix="Make it, or name another file")
+    if plot is not None and (plot.is_dir() or not os.access(plot.parent, os.W_OK)):
+        raise BadInput("the heat map can't be written there", where=plot, fix="Name a file in a folder that is there")
     instance = tidy_instance(here)
-    known = [row.key for row in list_versions(RawTables(), instance) if row.state == "materialized"]
+    known = [row.runs[0] for row in list_versions(RawTables(), instance) if row.state == "materialized"]
     found = verb.grid(runs or known, codes or [CURRENT], here, instance, say, metric=metric or verb.METRIC, force=force)
     picture = grid_printing.heat_map(found)
     run = verb.log(found, picture, here)
-    if plot is not None:
-        plot.write_bytes(picture)
     if json:
         printing.document({**found.as_document(), "mlflow_run_id": run})
     else:
         grid_printing.table(found)
         say(f"heat map in MLflow run {run}" + (f" and in {plot}" if plot else ""))
+    if plot is not None:
+        _write(plot, picture)
     verb.require_whole(found)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise Outside("the heat map can't be written", where=path, stored=error.strerror or error) from error
 
 
 def promote(run: str, check: bool, json: bool) -> None:

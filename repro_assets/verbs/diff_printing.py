@@ -25,8 +25,8 @@ def lines(found: Difference) -> Iterator[str]:
     yield f"to   {found.second.mlflow_run_id} ({found.second.data_version})"
     if found.stages:
         yield f"other results: {', '.join(stage['asset'] for stage in found.stages)}"
-    for table, entry in found.data.get("tables", {}).items():
-        yield from table(table, entry)
+    for name, entry in found.data.get("tables", {}).items():
+        yield from table(name, entry)
     for move in found.data.get("people", ()):
         examples = ", ".join(str(key) for key in move["examples"])
         yield f"people: {move['rows']} from {move['from'] or 'nowhere'} to {move['to'] or 'nowhere'} (first {examples})"

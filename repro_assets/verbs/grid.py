@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.grid import Column, Grid, Row
-from repro_assets.pins.swap import CURRENT, Swap
+from repro_assets.pins.recipe import differing
+from repro_assets.pins.swap import COMPONENTS, parse_swaps
 from repro_assets.pins.variant import Outcome
 from repro_assets.resources.tracking_comparisons import log_comparison
 from repro_assets.resources.tracking_records import as_readable_json
@@ -54,17 +56,18 @@ def grid(
     pasts = [source.past(run) for run in runs]
     _require_one_each(pasts)
     _require_metric(pasts, metric)
-    columns = _columns(source, pasts, codes)
-    rows = [Row(past.recipe.data_version, past.record.mlflow_run_id, past.recipe.capsule) for past in pasts]
+    columns, own = _columns(source, pasts, codes)
+    rows = tuple(Row(past.recipe.data_version, past.record.mlflow_run_id, own[at]) for at, past in enumerate(pasts))
     cells: list[tuple[Outcome, ...]] = []
-    for past in pasts:
+    for past, capsule in zip(pasts, own, strict=True):
         row: list[Outcome] = []
         for column in columns:
             done = len(cells) * len(columns) + len(row) + 1
             report(f"{done} of {len(rows) * len(columns)}: {past.recipe.data_version} under {column.label}")
-            row.append(_cell(source, past, column))
+            row.append(_told(_cell(source, past, column.capsule, is_own=column.capsule == capsule), metric))
         cells.append(tuple(row))
-    return Grid(tuple(rows), tuple(columns), tuple(cells), metric)
+    others = {name for past in pasts for name in differing(pasts[0].recipe, past.recipe)} - {"data", "code"}
+    return Grid(rows, tuple(columns), tuple(cells), metric, tuple(name for name in COMPONENTS if name in others))
 
 
 def log(found: Grid, picture: bytes, settings: Settings) -> str:
@@ -87,27 +90,41 @@ def require_whole(found: Grid) -> None:
     require_outcomes((cell for row in found.cells for cell in row), "grid")
 
 
-def _cell(source: Variants, past: Past, column: Column) -> Outcome:
-    replace = [] if column.capsule == past.recipe.capsule else [f"code={column.capsule}"]
-    recipe = source.pantry.replaced(past.recipe, [Swap("code", column.capsule)]) if replace else past.recipe
-    return source.obtain(past, recipe, replace)
+def _cell(source: Variants, past: Past, capsule: str, *, is_own: bool) -> Outcome:
+    """One run under one code; under its own it is the run itself, computed again only where that is asked for."""
+    if is_own:
+        return source.obtain(past, past.recipe, []) if source.force else past.outcome()
+    asked = [f"code={capsule}"]
+    return source.obtain(past, source.pantry.replaced(past.recipe, parse_swaps(asked)), asked)
 
 
-def _columns(source: Variants, pasts: Sequence[Past], codes: Sequence[str]) -> list[Column]:
-    """Every code once, the runs' own first; two names of one capsule are one column."""
-    found: dict[str, str] = {}
+def _told(cell: Outcome, metric: str) -> Outcome:
+    if cell.reason is None and metric not in cell.metrics:
+        return replace(cell, reason=f"{metric} did not come out: this code has no such metric")
+    return cell
+
+
+def _columns(source: Variants, pasts: Sequence[Past], codes: Sequence[str]) -> tuple[list[Column], list[str]]:
+    """Every code once, the runs' own first, and the capsule of each run's own column.
+
+    Runs whose sources differ in nothing that reaches a result share a column.
+    """
+    labels: dict[str, str] = {}
+    by_closures: dict[tuple[str, ...], str] = {}
+    own = []
     for past in pasts:
+        capsule = by_closures.setdefault(past.closures, past.recipe.capsule)
         commit, is_dirty = past.record.code["commit"], past.record.code["dirty"]
-        label = f"{commit[:_SHORT]}{'+' if is_dirty else ''}" if commit else past.recipe.capsule[:_SHORT]
-        found.setdefault(past.recipe.capsule, label)
+        labels.setdefault(capsule, f"{commit[:_SHORT]}{'+' if is_dirty else ''}" if commit else capsule[:_SHORT])
+        own.append(capsule)
     for code in codes:
-        capsule = source.pantry.replaced(pasts[0].recipe, [Swap("code", code)]).capsule
-        found[capsule] = code[:_SHORT] if capsule not in found else _both(found[capsule], code)
-    return [Column(label, capsule) for capsule, label in found.items()]
-
-
-def _both(label: str, code: str) -> str:
-    return f"{label} ({CURRENT})" if code == CURRENT else label
+        capsule = source.pantry.replaced(pasts[0].recipe, parse_swaps([f"code={code}"])).capsule
+        labels[capsule] = f"{labels[capsule]} ({code})" if capsule in labels else code
+    told = list(labels.values())
+    return [
+        Column(label if told.count(label) == 1 else f"{label} {capsule[:_SHORT]}", capsule)
+        for capsule, label in labels.items()
+    ], own
 
 
 def _require_one_each(pasts: Sequence[Past]) -> None:
@@ -120,6 +137,12 @@ def _require_one_each(pasts: Sequence[Past]) -> None:
 
 
 def _require_metric(pasts: Sequence[Past], metric: str) -> None:
-    known = pasts[0].outcome().metrics
-    if metric not in known:
-        raise BadInput("the runs have no such metric", stored=repr(metric)[:80], expected=", ".join(sorted(known)))
+    for past in pasts:
+        known = past.outcome().metrics
+        if metric not in known:
+            raise BadInput(
+                "a run has no such metric",
+                where=past.record.mlflow_run_id,
+                stored=repr(metric)[:80],
+                expected=", ".join(sorted(known)),
+            )

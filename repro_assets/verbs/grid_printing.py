@@ -22,7 +22,7 @@ def table(found: Grid) -> None:
     """A row per data version, a column per code; a run's own cell is marked."""
     parts = found.split()
     columns = [column.label for column in found.columns]
-    shown = Table("data version", *columns, *(["the data did"] if parts else []), title=found.metric, box=None)
+    shown = Table("data version", *columns, *([found.what_rows_did] if parts else []), title=found.metric, box=None)
     for at, row in enumerate(found.rows):
         cells = [_cell(found, at, column) for column in range(len(columns))]
         shown.add_row(row.data_version, *cells, *([f"{parts.data[at]:+.3g}"] if parts else []))
@@ -54,7 +54,7 @@ def heat_map(found: Grid) -> bytes:
     else:
         axes = figure.subplots(2, 2, gridspec_kw={"width_ratios": [2 + width, 1.5], "height_ratios": [1 + height, 1.2]})
         _cells(axes[0, 0], found, values)
-        _effects(axes, parts)
+        _effects(axes, found, parts)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
@@ -75,7 +75,7 @@ def _cells(axes: Axes, found: Grid, values: Any) -> None:
             axes.text(j, i, said, ha="center", va="center", bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0})
 
 
-def _effects(axes: Any, parts: Split) -> None:
+def _effects(axes: Any, found: Grid, parts: Split) -> None:
     """Bars on one scale, so that the two can be held against each other."""
     most = max(map(abs, (*parts.data, *parts.code))) or 1.0
     right, below, corner = axes[0, 1], axes[1, 0], axes[1, 1]
@@ -83,7 +83,7 @@ def _effects(axes: Any, parts: Split) -> None:
     right.set_ylim(len(parts.data) - 0.5, -0.5)
     right.set_xlim(-1.1 * most, 1.1 * most)
     right.set_yticks([])
-    right.set_title("the data did")
+    right.set_title(found.what_rows_did)
     below.bar(range(len(parts.code)), parts.code, color=_OWN)
     below.set_xlim(-0.5, len(parts.code) - 0.5)
     below.set_ylim(-1.1 * most, 1.1 * most)

@@ -161,20 +161,27 @@ def shown(content: Mapping[str, Any]) -> None:
         )
     print_table(table)
     _pins(stages[manifest["order"][-1]], content["patch"])
-    witnesses(content["confirmations"], len(stages))
+    witnesses(content["confirmations"], content["other_attempts"], len(stages))
 
 
-def witnesses(found: Sequence[Mapping[str, Any]], stages: int) -> None:
-    """Who got the result again: a line per recomputation and reproduction.
+def witnesses(confirmations: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], stages: int) -> None:
+    """Who got the result again, and who tried otherwise: a line per recomputation and reproduction.
 
     Args:
-        found: As the `show` document has them.
+        confirmations: As the `show` document has them.
+        others: As well.
         stages: How many stages the run has.
     """
+    if not confirmations:
+        sys.stderr.write("nobody has got it again yet\n")
+    _witnesses("got again", confirmations, stages)
+    _witnesses("other attempts", others, stages)
+
+
+def _witnesses(title: str, found: Sequence[Mapping[str, Any]], stages: int) -> None:
     if not found:
-        sys.stderr.write("nobody has computed it again\n")
         return
-    table = Table("again", "by", "on", "when (UTC)", "CPU", "stages", "MLflow run", box=None)
+    table = Table(title, "by", "on", "when (UTC)", "CPU", "stages", "MLflow run", box=None)
     for one in found:
         said = f"{one['said']}, other {', '.join(one['swapped'])}" if one["swapped"] else one["said"]
         facts = [one[name] or "-" for name in ("user", "host", "time", "cpu")]

@@ -5,7 +5,6 @@ A verdict about a swapped component says nothing about the run itself and does n
 
 from __future__ import annotations
 
-import getpass
 import json
 import socket
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from repro_assets.pins.verdict import PASSING
 from repro_assets.resources.champions import move_champion, registered_name, versions_of
 from repro_assets.resources.run_lookup import find_parent
 from repro_assets.resources.run_records import load_record, read_artifact
+from repro_assets.resources.tracking_runs import user_name
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
 from repro_assets.resources.tracking_verdicts import verdicts_on
 
@@ -181,7 +181,7 @@ def _unregistered(record: RunRecord, versions: Mapping[str, ModelVersion]) -> st
 
 def _tags(record: RunRecord, newest: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "repro.promoted_by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "repro.promoted_by": f"{user_name()}@{socket.gethostname()}",
         "repro.promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "repro.promoted_run": record.mlflow_run_id,
         "repro.promoted_verdict": f"{newest['verdict']} {newest['run']}",

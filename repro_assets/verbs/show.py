@@ -47,7 +47,9 @@ def show(run: str, settings: Settings, instance: dg.DagsterInstance) -> dict[str
         "manifest": manifest,
         "stages": {asset: dict(stage.manifest) for asset, stage in record.stages.items()},
         "patch": patch_of(record.code, settings.capsules),
-        "confirmations": [one.as_document() for one in witnesses],
+        "confirmations": [one.as_document() for one in witnesses if one.confirms],
+        # What came out otherwise, could not be tried, or was another thing on purpose.
+        "other_attempts": [one.as_document() for one in witnesses if not one.confirms],
     }
 
 

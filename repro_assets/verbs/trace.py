@@ -58,7 +58,7 @@ def trace(
     experiment = initialise(settings, EXPERIMENT.name)
     client = connect(settings.mlflow_tracking_uri)
     with speaking_of(settings.mlflow_tracking_uri):
-        parent = find_parent(client, experiment, run, instance) if run else newest_parent(client, experiment)
+        parent = find_parent(client, experiment, run, instance) if run else newest_parent(client, experiment, asset)
         record = load_record(client, parent)
         champion = _champion(client, record)
     if asset not in record.stages:

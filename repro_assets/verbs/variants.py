@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import ReproError
+from repro_assets.errors import BadInput, Outside, ReproError, TrackingUnreachable
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.preflight import reason
 from repro_assets.pins.recipe import Recipe
 from repro_assets.pins.run_difference import flat
 from repro_assets.pins.run_record import RunRecord, StageRecord
@@ -53,6 +54,11 @@ class Past:
     record: RunRecord
     recipe: Recipe
 
+    @property
+    def closures(self) -> tuple[str, ...]:
+        """Digest of the sources that reach each stage's result: equal where a capsule differs in other files only."""
+        return tuple(str(stage.manifest["pins"]["code"]["closure"]) for stage in self.record.stages.values())
+
     def outcome(self, stages: Mapping[str, StageRecord] | None = None, run_id: str | None = None) -> Outcome:
         """What was recorded, beside this run: by itself, or by whoever has these stages."""
         stages = self.record.stages if stages is None else stages
@@ -79,23 +85,31 @@ class Variants:
         self.experiment = initialise(settings, EXPERIMENT.name)
         client = connect(settings.mlflow_tracking_uri)
         self.pantry = Pantry(client, settings, lambda run: find_parent(client, self.experiment, run, instance))
-        self._instance, self._report, self._force = instance, report, force
+        self._instance, self._report, self.force = instance, report, force
         self._known: dict[str, Known | None] = {}
 
     def past(self, run: str) -> Past:
         """A past run.
 
         Raises:
-            BadInput: There is no such run, or it ended before its first stage did.
+            BadInput: There is no such run, it ended before its first stage did, or it only made a part of its stages.
             Blocked, DataDamaged: What it recorded is gone, or not what was recorded.
         """
         with speaking_of(self.pantry.settings.mlflow_tracking_uri):
             record = load_record(self.pantry.client, self.pantry.find(run))
+        if not record.is_whole:
+            raise BadInput(
+                "the run made only a part of its stages: the others may be of other code, on another cluster",
+                where=record.mlflow_run_id,
+                stored=", ".join(sorted(record.own or ())),
+                expected=", ".join(record.stages),
+                fix="`repro run KEY` goes through all of them",
+            )
         return Past(record, self.pantry.recipe(record))
 
     def known(self, recipe: Recipe) -> Known | None:
         """A result that was recorded under a recipe; None where there is none, or all is to be computed."""
-        if self._force:
+        if self.force:
             return None
         if recipe.digest not in self._known:
             found = of_a_run(self.pantry, self.experiment, recipe)
@@ -110,15 +124,24 @@ class Variants:
             recipe: What the replacement makes of its recipe.
             replace: The replacement, as `repro reproduce --with` takes it.
 
+        Returns:
+            The outcome; where nothing came out, the reason.
+
         Raises:
-            Outside: The reproduction failed for a reason that says nothing about the result.
+            TrackingUnreachable: The store does not answer.
             KeyboardInterrupt: Ctrl-C or SIGTERM.
         """
         known = self.known(recipe)
         if known is not None:
             return past.outcome(known.result.stages, known.mlflow_run_id)
         run = past.record.mlflow_run_id
-        answer = reproduce(run, self._instance, self._report, replace=replace, force=bool(replace))
+        try:
+            answer = reproduce(run, self._instance, self._report, replace=replace, force=bool(replace))
+        except TrackingUnreachable:
+            raise
+        except (BadInput, Outside) as trouble:
+            # One variant that code refuses, or fails at, says nothing about the others.
+            return Outcome(computed=True, reason=reason(trouble))
         return _judged(past, answer.verdict, answer.mlflow_run_id)
 
 

@@ -1,11 +1,15 @@
-"""Components replaced on purpose, blame and grid: three runs of two codes over three publications, with planted causes.
+"""Components replaced on purpose, blame and grid: runs of two codes over three publications, with planted causes.
 
-Between the first run and the second lie one publication, one edited feature and one parameter.
+Between the first run and `planted` lie one publication, one edited feature and one parameter.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +29,21 @@ METRIC = "predictions.roc_auc"
 
 @dataclass(frozen=True)
 class Runs:
-    """Three runs, and the installation and sources that made them.
+    """Runs, and the installation and sources that made them.
 
     Attributes:
         installation: State.
         sources: Clone of the project, at its second commit.
-        ids: MLflow run of each data version.
+        ids: MLflow run of each data version: the first by the first commit, the others by the second.
         metrics: Of each data version's predictions.
+        planted: MLflow run of the second data version with another parameter, and its metrics.
     """
 
     installation: Installation
     sources: Path
     ids: list[str]
     metrics: list[dict[str, float]]
+    planted: tuple[str, dict[str, float]] = ("", {})
 
     @property
     def code(self) -> dict[str, str]:
@@ -50,8 +56,6 @@ class Runs:
 
     def verdict(self, run: str, *replace: str, code: int = 1) -> dict[str, Any]:
         """The verdict with components replaced, and the exit code that goes with it."""
-        import json
-
         options = [word for one in replace for word in ("--with", one)]
         done = self.installation.repro("reproduce", run, *options, "--json", env=self.code)
         assert done.returncode == code, done.stderr
@@ -66,14 +70,33 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     feed = generate(folder / "feed", versions=3)
     made.json("ingest", "covid_cases", *map(str, feed.covid_files))
     made.json("ingest", "job_changes", *map(str, feed.job_files))
-    for key, options in zip(KEYS, ([], ["--set", PARAMETER], []), strict=True):
-        (run,) = made.json("run", key, *options)["runs"]
+    _second_cluster(sources)
+    planted: tuple[str, dict[str, float]] = ("", {})
+    for key in KEYS:
+        (run,) = made.json("run", key)["runs"]
         made.ids.append(run["mlflow_run_id"])
         made.metrics.append(run["metrics"])
         if key == KEYS[0]:
             edit(sources / FORMULA[0], FORMULA[1])
             commit(sources, "another feature")
-    return made
+        if key == KEYS[1]:
+            (other,) = made.json("run", key, "--set", PARAMETER)["runs"]
+            planted = (other["mlflow_run_id"], other["metrics"])
+    return replace(made, planted=planted)
+
+
+def _second_cluster(sources: Path) -> None:
+    """A cluster file with one core and other partitions, registered as `make envs-digest` does."""
+    folder = sources / "envs" / "clusters"
+    document = json.loads((folder / "local-v1.json").read_text())
+    document["cluster_name"], document["repro"]["master"] = "one-core-v1", "local[1]"
+    document["spark_conf"]["spark.sql.shuffle.partitions"] = "5"
+    (folder / "one-core-v1.json").write_text(json.dumps(document, indent=2) + "\n")
+    command = [sys.executable, "-m", "scripts.envs_digest"]
+    subprocess.run(
+        command, cwd=sources, env={**os.environ, "PYTHONPATH": str(sources)}, check=True, capture_output=True
+    )
+    commit(sources, "a cluster of one core")
 
 
 @pytest.fixture(scope="module")
@@ -130,65 +153,93 @@ def test_what_is_known_is_reused_and_listed_as_not_compared(runs: Runs) -> None:
     assert len([line for line in found["not_compared"] if runs.ids[2] in line]) == len(found["stages"])
 
 
-def test_what_cannot_replace_anything_is_refused_before_anything_starts(runs: Runs) -> None:
-    asked = [
-        ["code=nosuch"],
-        ["environment=nosuch"],
-        ["cluster=nosuch"],
-        ["data=nosuch"],
-        ["parameters=@nosuch"],
-        ["C=x"],
-    ]
-    for replace in [*asked[:1], *asked[-1:]]:
-        done = runs.installation.repro("reproduce", runs.ids[0], "--with", *replace, "--json", env=runs.code)
-        assert (done.returncode, done.stdout) == (2, ""), replace
-        assert "capsule" not in done.stderr
-        assert "Traceback" not in done.stderr
+def test_another_cluster_is_identical_and_named_as_replaced(runs: Runs) -> None:
+    found = runs.verdict(runs.ids[0], "cluster=one-core-v1", code=0)
+    assert (found["verdict"], found["swapped"]) == ("IDENTICAL", ["compute"])
+    assert found["components"]["compute"]["found"]["name"] == "one-core-v1"
+    assert found["changes"]["compute"]["repro.master"] == {"from": "local[2]", "to": "local[1]"}
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    ["code=nosuch", "environment=nosuch", "cluster=nosuch", "data=nosuch", "parameters=@nosuch", "C=x"],
+)
+def test_what_can_replace_nothing_is_refused_before_anything_starts(runs: Runs, replaced: str) -> None:
+    done = runs.installation.repro("reproduce", runs.ids[0], "--with", replaced, "--json", env=runs.code)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "capsule" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_blame_attributes_planted_changes_to_their_causes(
     runs: Runs, edited: dict[str, Any], newer: dict[str, Any]
 ) -> None:
-    found = runs.json("blame", runs.ids[0], runs.ids[1])
+    second, metrics = runs.planted
+    found = runs.json("blame", runs.ids[0], second)
     assert sorted(found["order"]) == ["code", "data", "parameters"]
     first = {name: part["first_difference"] for name, part in found["components"].items()}
     assert first == {"data": "covid_cases", "code": "features", "parameters": "model"}
-    # What each does alone is what replacing it alone did.
     before = runs.metrics[0]["roc_auc"]
-    for component, verdict in (("data", newer), ("code", edited)):
-        alone = found["components"][component]
-        after = next(stage for stage in verdict["stages"] if stage["asset"] == "predictions")["metrics"]["roc_auc"]
-        assert alone["alone"][METRIC] == after["found"] - before
-        assert alone["mlflow_run_id"] == verdict["reproduction_run"]
-    assert found["total"][METRIC] == runs.metrics[1]["roc_auc"] - before
-    single = [part["alone"][METRIC] for part in found["components"].values()]
-    assert all(single)
-    assert found["interaction"][METRIC] == pytest.approx(found["total"][METRIC] - sum(single), abs=1e-12)
+    alone = {name: part["alone"][METRIC] for name, part in found["components"].items()}
+    # What replacing each of them alone did, as verdicts of their own say.
+    assert {"data": alone["data"], "code": alone["code"]} == {
+        "data": _roc_auc(newer) - before,
+        "code": _roc_auc(edited) - before,
+    }
+    # What the parameter does is what a run of the chain with it does, at the first code and data.
+    assert alone["parameters"] == pytest.approx(_parameter_alone(runs) - before, abs=0)
+    assert found["total"][METRIC] == metrics["roc_auc"] - before
+    assert all(alone.values())
+    assert found["interaction"][METRIC] == pytest.approx(found["total"][METRIC] - sum(alone.values()), abs=1e-12)
     steps = [part["in_order"][METRIC] for part in found["components"].values()]
     assert sum(steps) == pytest.approx(found["total"][METRIC], abs=1e-12)
     # Asked again, nothing is computed.
-    again = runs.json("blame", runs.ids[0], runs.ids[1])
+    again = runs.json("blame", runs.ids[0], second)
     assert not any(variant["computed"] for variant in again["variants"])
     assert again["total"] == found["total"]
+
+
+def _roc_auc(verdict: dict[str, Any]) -> float:
+    stage = next(stage for stage in verdict["stages"] if stage["asset"] == "predictions")
+    return float(stage["metrics"]["roc_auc"]["found"])
+
+
+def _parameter_alone(runs: Runs) -> float:
+    """ROC AUC of a run of the chain at the first commit, with the parameter."""
+    done = ["git", "-C", str(runs.sources), "worktree", "add", "-q", str(runs.sources.parent / "first"), "HEAD~1"]
+    subprocess.run(done, check=True, capture_output=True)
+    first = str(runs.sources.parent / "first")
+    code = {"PYTHONPATH": first, "REPRO_PROJECT": first}
+    (run,) = runs.installation.json("run", KEYS[0], "--set", PARAMETER, env=code)["runs"]
+    assert {name: asset["state"] for name, asset in run["assets"].items() if asset["state"] == "computed"} == {
+        "model": "computed",
+        "predictions": "computed",
+    }
+    return float(run["metrics"]["roc_auc"])
 
 
 def test_a_grid_has_the_runs_own_metrics_on_its_diagonal_and_shows_the_feature_in_the_code_direction_only(
     runs: Runs, edited: dict[str, Any], tmp_path: Path
 ) -> None:
     found = runs.json("grid", *runs.ids, "--plot", str(tmp_path / "grid.png"))
-    labels = [column["label"] for column in found["columns"]]
-    assert len(labels) == 2
-    assert [row["own"] for row in found["rows"]] == [labels[0], labels[1], labels[1]]
+    assert len(found["columns"]) == 2
+    assert [row["own"] for row in found["rows"]] == [0, 1, 1]
+    assert found["rows_differ_in"] == []
     for row, metrics in zip(found["rows"], runs.metrics, strict=True):
-        own = labels.index(row["own"])
-        assert row["cells"][own]["value"].hex() == metrics["roc_auc"].hex()
-        assert [cell["first_difference"] for cell in row["cells"]] == [
-            None if at == own else "features" for at in range(2)
-        ]
-        assert row["cells"][0]["value"] != row["cells"][1]["value"]
+        own, other = row["cells"][row["own"]], row["cells"][1 - row["own"]]
+        assert own["value"].hex() == metrics["roc_auc"].hex()
+        # Along a row only the code is another: it differs first where the feature was edited.
+        assert (own["first_difference"], other["first_difference"]) == (None, "features")
+        assert own["value"] != other["value"]
+    # The cell that blame and --with speak of is the same one.
+    assert found["rows"][0]["cells"][1]["value"] == _roc_auc(edited)
     assert all(found["split"]["code"])
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+    # Down a column only the data is another.
+    beside = runs.json("blame", runs.ids[1], runs.ids[2])
+    assert (beside["order"], beside["components"]["data"]["first_difference"]) == (["data"], "covid_cases")
+    assert beside["total"][METRIC] == found["rows"][2]["cells"][1]["value"] - found["rows"][1]["cells"][1]["value"]
     # Computed again, the first run's own cell is the same to the bit.
-    forced = runs.json("grid", runs.ids[0], "--code", labels[0].rstrip("+"), "--force")
+    forced = runs.json("grid", runs.ids[0], "--code", "HEAD~1", "--force")
     ((cell,),) = [row["cells"] for row in forced["rows"]]
     assert (cell["computed"], cell["value"].hex()) == (True, runs.metrics[0]["roc_auc"].hex())

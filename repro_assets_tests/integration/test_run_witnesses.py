@@ -67,6 +67,11 @@ def shown(settings: Settings, run: str) -> list[dict[str, Any]]:
         return show(run, settings, instance)["confirmations"]
 
 
+def otherwise(settings: Settings, run: str) -> list[dict[str, Any]]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        return show(run, settings, instance)["other_attempts"]
+
+
 def test_nobody_has_computed_a_new_run_again(first: Settings, run: str) -> None:
     assert shown(first, run) == []
 
@@ -111,7 +116,16 @@ def test_a_verdict_about_a_swapped_component_says_which(first: Settings, run: st
     verdict = Verdict("DIVERGED", run, KEY, components=(swapped,), swapped=("code",))
     log_verdict(client, client.get_run(run), Reproduction(verdict), dagster_run_id=None)
 
-    assert [one["swapped"] for one in shown(first, run)] == [["code"]]
+    assert [one["swapped"] for one in otherwise(first, run)] == [["code"]]
+    assert shown(first, run) == []
+
+
+def test_what_was_only_looked_up_is_nobodys_witness(first: Settings, run: str) -> None:
+    client: Any = connect(first.mlflow_tracking_uri)
+    verdict = Verdict("EQUIVALENT", run, KEY, swapped=("code",))
+    log_verdict(client, client.get_run(run), Reproduction(verdict, computed=False), dagster_run_id=None)
+
+    assert (shown(first, run), otherwise(first, run)) == ([], [])
 
 
 def test_a_recomputation_that_came_out_different_is_told_too(first: Settings, run: str) -> None:
@@ -119,9 +133,10 @@ def test_a_recomputation_that_came_out_different_is_told_too(first: Settings, ru
     nested = nested_of(client, run)["model"]
     add_conflict(client, nested, recomputation("model", dagster_run="third", host="gamma"))
 
-    told = shown(first, run)
+    told = otherwise(first, run)
 
     assert [(one["said"], one["assets"]) for one in told] == [("recomputed different", ["model"])]
+    assert shown(first, run) == []
 
 
 def test_a_reused_stage_has_its_witnesses_where_it_was_computed(first: Settings, run: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,4 +61,11 @@ def test_a_missing_cell_leaves_no_split_and_is_named() -> None:
 def test_every_run_stands_under_its_own_code() -> None:
     found = grid([[1.0, 1.5], [2.0, 2.5]])
     assert [found.own(0), found.own(1)] == [0, 1]
-    assert [row["own"] for row in found.as_document()["rows"]] == ["old", "new"]
+    assert [row["own"] for row in found.as_document()["rows"]] == [0, 1]
+
+
+def test_rows_that_differ_in_more_than_data_are_said_to() -> None:
+    assert grid([[1.0, 1.5]]).what_rows_did == "the data did"
+    found = replace(grid([[1.0, 1.5]]), rows_differ_in=("parameters",))
+    assert found.what_rows_did == "data and parameters did"
+    assert found.as_document()["rows_differ_in"] == ["parameters"]

@@ -15,7 +15,7 @@ from repro_assets.pins.swap import COMPONENTS
 CLUSTER = (Path(__file__).parents[3] / "envs/clusters/local-v1.json").read_text()
 RECIPE = Recipe(
     data_version="covid_cases-v000000--job_changes-v000000",
-    table_ids={"covid_cases": "one", "job_changes": "two"},
+    tables={"covid_cases": {"table_id": "one", "commit_sha256": "1"}},
     capsule="a" * 64,
     environment=EnvironmentPin("ml-v1", "1" * 64, "2" * 64, "3.11", 17),
     yaml=b"yaml",
@@ -28,7 +28,8 @@ RECIPE = Recipe(
 )
 CHANGES = {
     "data": {"data_version": "covid_cases-v000001--job_changes-v000000"},
-    "data, the same versions of other tables": {"table_ids": {"covid_cases": "other", "job_changes": "two"}},
+    "data, the same versions of other tables": {"tables": {"covid_cases": {"table_id": "other", "commit_sha256": "1"}}},
+    "data, the same version written anew": {"tables": {"covid_cases": {"table_id": "one", "commit_sha256": "2"}}},
     "code": {"capsule": "b" * 64},
     "environment": {"environment": EnvironmentPin("ml-v2", "3" * 64, "2" * 64, "3.11", 17), "lock": b"other"},
     "environment, only written down": {"record": True},

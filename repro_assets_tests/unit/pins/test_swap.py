@@ -73,7 +73,10 @@ def test_nothing_is_replaced_twice() -> None:
         ("threshold=0.4", "predictions", "threshold", 0.4),
         ("salt=1", "train_test_snapshot", "salt", "1"),
         ("use_champion=true", "predictions", "use_champion", True),
+        ("C=1e-3", "model", "C", 0.001),
         ("model.new=3", "model", "new", 3),
+        ("model.new=3e-1", "model", "new", 0.3),
+        ("model.new=some text", "model", "new", "some text"),
     ],
 )
 def test_a_parameter_is_replaced_by_a_value_of_its_type_and_the_rest_stays(text, asset, name, value) -> None:
@@ -102,10 +105,11 @@ def test_another_family_leaves_the_old_ones_parameters_out_whatever_the_order() 
         ("nothing=1", "no parameter of the run"),
         ("enviroment=ml-v2", "environment"),
         ("C=many", "a number"),
-        ("C=.nan", "a number"),
+        ("C=nan", "a number"),
+        ("C=1:30", "a number"),
+        ("max_iter=2000.0", "an integer"),
         ("threshold=true", "a number"),
         ("use_champion=1", "true or false"),
-        ("model.new=[1]", "a number or text"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(text, said) -> None:
