@@ -33,6 +33,8 @@ def check_cluster(name: str, text: str) -> ClusterFile:
     """
     cluster = parse_cluster(name, text)
     document = {field: value for field, value in json.loads(text).items() if field != _OWN_SECTION}
+    # A setting that names a variable is ours too: the vendor's types know text alone.
+    document["spark_conf"] = dict(cluster.spark_conf)
     wrong = list(vendor_mismatches(document))
     if wrong:
         raise BadInput(

@@ -91,3 +91,9 @@ def test_an_empty_object_is_no_mistake_though_the_vendor_drops_it(empty) -> None
 def test_a_file_that_carries_another_name_is_refused() -> None:
     with pytest.raises(BadInput, match="cluster_name 'databricks-15-4-v1', expected other-v1"):
         check_cluster("other-v1", json.dumps(DATABRICKS))
+
+
+def test_a_setting_that_names_a_variable_is_no_mistake() -> None:
+    text = changed(lambda document: document["spark_conf"].update({"spark.hadoop.fs.s3a.secret.key": {"env": "KEY"}}))
+
+    assert check_cluster("databricks-15-4-v1", text).variables == {"spark.hadoop.fs.s3a.secret.key": "KEY"}
