@@ -21,6 +21,7 @@ from repro_assets.pins.manifest import SCHEMA
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}")
 # What is read of a manifest, whatever commit wrote it.
 _FORM: Form = {
+    "data_version": str,
     "identity": {"digest": str},
     "pins": {
         "data": Each(

@@ -31,10 +31,7 @@ _FIX = "Restore the artifact from a copy of the store"
 _RUN_FORM: Form = {
     "data_version": str,
     "stages": Each(
-        {
-            **dict.fromkeys(("mlflow_run_id", "state", "identity", "output_digest"), str),
-            "manifest_sha256": Maybe(str),
-        }
+        {"mlflow_run_id": str, **dict.fromkeys(("state", "identity", "output_digest", "manifest_sha256"), Maybe(str))}
     ),
     "order": Items(str),
     "runs": {"dagster": str},
