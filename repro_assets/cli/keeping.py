@@ -17,7 +17,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.
 
 @app.command()
 def vacuum(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A raw table, e.g. covid_cases.", callback=names.asset)],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A raw table of the experiment.", callback=names.asset)],
     dry_run: DryRun = False,
     safe_hours: Annotated[
         float, typer.Option(metavar="N", help="How old a file must be that no commit names (a writer may have yet to).")
