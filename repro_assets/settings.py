@@ -13,6 +13,7 @@
 | `MLFLOW_HTTP_REQUEST_MAX_RETRIES`, `MLFLOW_HTTP_REQUEST_TIMEOUT` | 1, 5 | a dead server fails within seconds |
 | `MLFLOW_DISABLE_TELEMETRY` | true | MLflow reports to nobody |
 | `MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR` | false | no bar for each document that is read |
+| `MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT` | true | no address of a run, with the server's password, on stdout |
 | `REPRO_MLFLOW_PAGE` | `http://127.0.0.1:5000` | where links from Dagster's page lead |
 | `REPRO_ON_FAILURE` | none | `package.module:function`, called when a run fails |
 | `REPRO_PROJECT` | the folder above the package | the source tree that is captured |

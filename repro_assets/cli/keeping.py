@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json, Key
 from repro_assets.experiment import EXPERIMENT
 
@@ -16,7 +17,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.
 
 @app.command()
 def vacuum(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A raw table, e.g. covid_cases.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A raw table of the experiment.", callback=names.asset)],
     dry_run: DryRun = False,
     safe_hours: Annotated[
         float, typer.Option(metavar="N", help="How old a file must be that no commit names (a writer may have yet to).")
@@ -43,7 +44,10 @@ def unpin(
 
 @app.command()
 def verify(
-    key: Annotated[str | None, typer.Argument(metavar="KEY", help="Data version; `repro versions` lists them.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="Data version; `repro versions` lists them.", callback=names.key),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every run that computed something.")] = False,
     json: Json = False,
 ) -> None:
@@ -77,9 +81,16 @@ def doctor(json: Json = False) -> None:
 
 @app.command()
 def forget(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="The raw table that has a row per person.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The raw table that has a row per person.", callback=names.asset)
+    ],
     person: Annotated[
-        str, typer.Argument(metavar=EXPERIMENT.split_key.upper(), help="The person, by the experiment's split key.")
+        str,
+        typer.Argument(
+            metavar=EXPERIMENT.split_key.upper(),
+            help="The person, by the experiment's split key.",
+            callback=names.person,
+        ),
     ],
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept, so name nobody in it.")],
     dry_run: DryRun = False,

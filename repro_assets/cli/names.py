@@ -20,13 +20,14 @@ _MINOR = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
 _PERSON = re.compile(r"\w[\w.@:+ -]{0,99}")
 
 
-def key(text: str) -> str:
-    """A data version's key.
+def key(text: str | None) -> str | None:
+    """A data version's key; None where none was named.
 
     Raises:
         BadInput: It is none of this experiment's tables.
     """
-    decode(text, EXPERIMENT.table_names)
+    if text is not None:
+        decode(text, EXPERIMENT.table_names)
     return text
 
 

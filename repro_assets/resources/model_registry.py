@@ -46,8 +46,15 @@ def register(
     # The store's registry looks `models:/<model_id>` up in the process-wide store, whichever client asks.
     with process_default(client.tracking_uri), speaking_of(client.tracking_uri):
         _create(client, name)
-        made = client.create_model_version(name, source=source, run_id=run_id, tags=texts, await_creation_for=0)
+        made = client.create_model_version(
+            name, source=source, run_id=run_id, tags=texts, await_creation_for=0, model_id=_model_id(source)
+        )
     return str(made.version)
+
+
+def _model_id(source: str) -> str | None:
+    """The logged model that a source names: a tracking server takes such a source only with the id beside it."""
+    return source.removeprefix("models:/") if source.startswith("models:/") else None
 
 
 def move_candidate(client: MlflowClient, name: str, version: str, rank: int, *, lock: Path) -> bool:

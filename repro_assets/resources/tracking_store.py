@@ -56,9 +56,14 @@ def connect(uri: str) -> MlflowClient:
 def quiet_environment() -> None:
     """Bind what MLflow reads when it is imported or first used: its patience, and that it reports to nobody.
 
-    Nor does it draw a bar for each small document that is read back.
+    Nor does it draw a bar for each small document that is read back, or print a run's address on stdout, which would
+    hold the server's password and stand in the middle of a JSON document.
     """
-    bound = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    bound = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }
     for name, value in {**MLFLOW_PATIENCE, **bound}.items():
         os.environ.setdefault(name, value)
 
