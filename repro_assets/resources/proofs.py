@@ -62,7 +62,7 @@ class Stores:
         for stage in record.stages.values():
             name = f"{stage.asset} {record.data_version} {stage.identity[:12]}"
             yield Item(name, lambda stage=stage: output(stage, record.data_version, lake))  # type: ignore[misc] # as above
-            if any(part["kind"] == "model" for part in stage.manifest["output"]["parts"]):
+            if any(part["kind"] in ("model", "spark_model") for part in stage.manifest["output"]["parts"]):
                 yield Item(
                     f"MLflow models of {stage.mlflow_run_id}",
                     lambda stage=stage: _caught(lambda: verify_models(stage, self.client)),  # type: ignore[misc] # as above
