@@ -122,3 +122,25 @@ def test_a_run_made_under_one_environment_is_identical_from_it_while_another_is_
     assert started.endswith("/".join(own.parts[-3:]))
     assert "InconsistentVersionWarning" not in done.stderr
     assert json.loads(done.stdout)["verdict"] == "IDENTICAL"
+
+
+@pytest.mark.builds
+@pytest.mark.spark
+def test_a_run_under_the_other_environment_says_what_that_does_and_names_the_package(tmp_path: Path) -> None:
+    made("ml-v1")
+    made("ml-v2")
+    installation, feed = Installation.make(tmp_path / "state"), generate(tmp_path / "feed", versions=1)
+    for table, files in (("covid_cases", feed.covid_files), ("job_changes", feed.job_files)):
+        installation.json("ingest", table, *map(str, files))
+    (run,) = installation.json("backfill", "--all")["runs"]
+    done = installation.repro("reproduce", run["key"], "--with", "environment=ml-v2", "--json")
+    found = json.loads(done.stdout)
+    assert found["swapped"] == ["environment"]
+    assert found["components"]["environment"]["found"]["name"] == "ml-v2"
+    changed = found["changes"]["environment"]["packages"]["changed"]
+    assert changed["scikit-learn"] == {"from": "1.9.1", "to": "1.8.0"}
+    if found["verdict"] == "DIVERGED":
+        assert (done.returncode, found["first_difference"]) == (1, "model")
+    else:
+        assert (done.returncode, found["verdict"]) in ((0, "IDENTICAL"), (0, "EQUIVALENT"))
+        assert found["largest_difference"] is not None
