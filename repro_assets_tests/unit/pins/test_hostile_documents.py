@@ -18,6 +18,12 @@ from repro_assets_tests.unit.pins.run_records import manifest
 
 LEADING_OUT = {"a way up", "a way up in another spelling", "an absolute path", "NUL", "nothing", "a line break"}
 
+
+def made(run: Any) -> dict[str, Any]:
+    """What a manifest says of an output upstream."""
+    return {"identity": "i", "digest": "d", "mlflow_run_id": run}
+
+
 PLACES: dict[str, Callable[[dict[str, Any], str], object]] = {
     "data version": lambda document, name: document.update(data_version=name),
     "identity": lambda document, name: document["identity"].update(digest=name),
@@ -27,8 +33,8 @@ PLACES: dict[str, Callable[[dict[str, Any], str], object]] = {
     "cluster": lambda document, name: document["pins"]["compute"]["declared"].update(name=name),
     "capsule": lambda document, name: document["pins"]["code"].update(capsule=name),
     "table": lambda document, name: document["pins"]["data"]["covid_cases"].update(table=name),
-    "upstream asset": lambda document, name: document["inputs"].update({name: {"mlflow_run_id": "r"}}),
-    "upstream run": lambda document, name: document["inputs"].update(model={"mlflow_run_id": name}),
+    "upstream asset": lambda document, name: document["inputs"].update({name: made("r")}),
+    "upstream run": lambda document, name: document["inputs"].update(model=made(name)),
 }
 
 
