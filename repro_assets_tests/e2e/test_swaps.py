@@ -148,7 +148,7 @@ def test_what_is_known_is_reused_and_listed_as_not_compared(runs: Runs) -> None:
     found = runs.verdict(runs.ids[0], f"data=@{runs.ids[2]}", f"code=@{runs.ids[2]}")
     assert found["swapped"] == ["data", "code"]
     assert [stage["found"] for stage in found["stages"]] == [
-        stage["output_digest"] for stage in runs.json("show", runs.ids[2])["stages"].values()
+        stage["output"]["digest"] for stage in runs.json("show", runs.ids[2])["stages"].values()
     ]
     assert len([line for line in found["not_compared"] if runs.ids[2] in line]) == len(found["stages"])
 

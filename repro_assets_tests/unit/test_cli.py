@@ -231,7 +231,7 @@ def test_json_is_one_document_on_stdout_and_nothing_else(here) -> None:
     key = "covid_cases-v000000--job_changes-v000000"
     assert json.loads(pinned.stdout) == {"schema": "repro-pin/1", "key": key}
     assert [row["key"] for row in json.loads(listed.stdout)["versions"]] == [key, key.replace("0--", "1--")]
-    assert set(json.loads(listed.stdout)["versions"][0]) == {"key", "tables", "state", "runs"}
+    assert set(json.loads(listed.stdout)["versions"][0]) == {"key", "tables", "state", "runs", "given_up"}
 
 
 def test_the_lines_for_people_go_to_stderr(here) -> None:

@@ -69,6 +69,7 @@ EXIT_CODES = {
     "NotDeterministic": 1,
     "Outside": 4,
     "TrackingUnreachable": 4,
+    "ClusterUnavailable": 4,
 }
 
 

@@ -65,7 +65,7 @@ def test_every_run_stands_under_its_own_code() -> None:
 
 
 def test_rows_that_differ_in_more_than_data_are_said_to() -> None:
-    assert grid([[1.0, 1.5]]).what_rows_did == "the data did"
-    found = replace(grid([[1.0, 1.5]]), rows_differ_in=("parameters",))
+    assert grid([[1.0, 1.5]], owns=(0,)).what_rows_did == "the data did"
+    found = replace(grid([[1.0, 1.5]], owns=(0,)), rows_differ_in=("parameters",))
     assert found.what_rows_did == "data and parameters did"
     assert found.as_document()["rows_differ_in"] == ["parameters"]
