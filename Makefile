@@ -1,6 +1,6 @@
 # What a person does with this project; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo ui test test-unit test-slow test-pages test-builds check format lock lock-env envs-digest clean
+.PHONY: help setup browser demo ui test test-unit test-slow test-long test-pages test-builds check format lock lock-env envs-digest clean
 PYTEST := .venv/bin/python -m pytest
 # Two files at a time: most of them wait for a process to start. A file's tests stay together, and share its fixtures.
 SIDE_BY_SIDE := -n 2 --dist loadfile
@@ -21,13 +21,16 @@ ui: setup ## Dagster's and MLflow's pages on loopback
 	@.venv/bin/repro ui
 
 test: setup ## unit, Dagster definitions, Spark, one end-to-end on real files (REPRO_REAL_DATA)
-	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not pages and not builds"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not long and not pages and not builds"
 
 test-unit: setup ## unit tests alone: no JVM, seconds
-	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not pages and not builds" repro_assets_tests/unit
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not long and not pages and not builds" repro_assets_tests/unit
 
-test-slow: setup ## faults, reproductions, two installations, your own tables
+test-slow: setup ## faults, reproductions, replaced components, two installations, your own tables
 	$(PYTEST) $(SIDE_BY_SIDE) -m slow
+
+test-long: setup ## clusters, secrets, kinds of Delta tables, crashes, fuzz with many examples; minutes each
+	$(PYTEST) $(SIDE_BY_SIDE) -m long
 
 test-pages: setup browser ## both pages, one in a browser, backfills that are interrupted; minutes each
 	$(PYTEST) -m pages

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from repro_assets.errors import ReproError
 
-# `make test` looks at a few, `make test-slow` at many more; both always at the same ones.
-EXAMPLES = [pytest.param(1, id="few"), pytest.param(6, id="many", marks=pytest.mark.slow)]
+# `make test` looks at a few, `make test-long` at many more; both always at the same ones.
+EXAMPLES = [pytest.param(1, id="few"), pytest.param(6, id="many", marks=pytest.mark.long)]
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT

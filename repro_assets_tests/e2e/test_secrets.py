@@ -20,7 +20,7 @@ from repro_assets.pins.version_file import register
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import Installation, wait_until
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 # Put together here, so that this file can be captured; none opens anything.
 PLANTED = {

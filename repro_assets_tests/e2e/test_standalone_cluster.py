@@ -11,7 +11,7 @@ import pytest
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import Installation
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 CLUSTER = "standalone-3x1-v1"
 ON_COMPUTE = ("features", "model", "predictions")

@@ -170,7 +170,7 @@ def when_it_appears(table: Path, path: Path) -> tuple[int, bool]:
     return (table / main).stat().st_mtime_ns, is_checksum
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_crash_at_any_file_that_a_commit_writes_leaves_the_old_table_or_the_new_one(
     lake: Lake, copy: Lake, tmp_path: Path
 ) -> None:
@@ -203,7 +203,7 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("done", range(len(EFFECTS) + 1))
 def test_a_crash_at_any_side_effect_loses_nothing_and_doubles_nothing(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int

@@ -71,7 +71,7 @@ def pinned(spark: SparkSession, lake: Path, version: int) -> DataPin:
 
 # One kind with every commit; making the tables takes most of the time.
 PARAMS = [
-    pytest.param(properties, id=name, marks=() if name == "deletion vectors" else pytest.mark.slow)
+    pytest.param(properties, id=name, marks=() if name == "deletion vectors" else pytest.mark.long)
     for name, properties in KINDS.items()
 ]
 

@@ -116,7 +116,7 @@ def test_a_fit_that_does_not_converge_is_refused(spark) -> None:
         fit_on_spark(spark, FEATURES, params)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_columns_are_worth_is_drawn_for_spark_too(fitted) -> None:
     picture = plots.importance(fitted["spark_logistic_regression"].models["full"], FEATURES)
 
@@ -176,7 +176,7 @@ def test_a_class_that_is_not_on_the_list_is_not_loaded(spark, copy) -> None:
         load_pipeline(copy.uri, copy.recorded, spark)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_folder_in_mlflow_is_the_lake_s_and_its_spark_flavor_loads_it(spark, fitted, tmp_path, monkeypatch) -> None:
     import mlflow
 
@@ -204,7 +204,7 @@ def test_the_folder_in_mlflow_is_the_lake_s_and_its_spark_flavor_loads_it(spark,
     assert predict({**one.models, "full": loaded}, FEATURES, 0.5) == predict(one.models, FEATURES, 0.5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_champion_of_spark_is_read_with_all_its_files_checked(spark, fitted, tmp_path) -> None:
     lake = Lake(uri=f"file://{tmp_path / 'lake'}")
     attempt = new_attempt(lake.folder("model", "key", "identity"))

@@ -72,7 +72,7 @@ except ReproError as refused:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_secret_is_a_sentence_in_bounded_time(here: Settings, cluster: list[int]) -> None:
     """The quick check of the secret is passed over here: what is left is what Spark itself says, after a while."""
     done = in_a_process(here, "-c", _REFUSED)
