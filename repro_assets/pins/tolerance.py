@@ -119,11 +119,11 @@ def tolerance_document(
         previous: That file's name.
     """
     floor = before or {"probability": 0.0, "score": 0.0}
-    environment, compute = record.environment["declared"], record.compute
+    compute = record.compute
     return {
         "schema": SCHEMA,
         "family": family_of(record.parameters),
-        "lock": {"name": environment["name"], "sha256": environment["lock_sha256"]},
+        "lock": lock_of(record),
         "probability": max(floor["probability"], *(trial.probability or 0.0 for trial in trials)),
         "score": max(floor["score"], *(trial.score or 0.0 for trial in trials)),
         "includes": previous,
@@ -199,6 +199,28 @@ def family_of(parameters: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Family of the model, by a run's parameters; None where none was made."""
     family = parameters.get("model", {}).get("family")
     return None if family is None else str(family)
+
+
+def uses_champion(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the registry's champion predicts: what its predictions rest on is another run's."""
+    return bool(parameters.get("predictions", {}).get("use_champion", False))
+
+
+def lock_of(record: RunRecord) -> dict[str, str]:
+    """Name and digest of the lock that a run declared, as a tolerance file names it."""
+    declared = record.environment["declared"]
+    return {"name": str(declared["name"]), "sha256": str(declared["lock_sha256"])}
+
+
+def unmeasurable(record: RunRecord) -> str | None:
+    """Why repeating this run measures nothing of its family and lock; None where it does."""
+    if family_of(record.parameters) is None:
+        return "the run made no model"
+    if not record.enforced:
+        return "the run's environment was written down and not enforced, so nothing says that it was the lock's"
+    if record.champion is not None or uses_champion(record.parameters):
+        return "the run predicted with the champion, whose fit is not repeated"
+    return None
 
 
 def _number(name: str, family: str, lock: str) -> int | None:
