@@ -14,6 +14,7 @@ from repro_assets.pins.tolerance import (
     Trial,
     covers,
     family_of,
+    files_of,
     lock_of,
     newest,
     next_name,
@@ -57,7 +58,7 @@ def tolerance_of(
 def write_tolerance(
     settings: Settings, record: RunRecord, trials: Sequence[Trial], *, date: str
 ) -> tuple[str, dict[str, Any], bool]:
-    """Write what trials without an obstacle say, unless the newest file says it already.
+    """Write what trials without an obstacle say, unless the files until now say it already.
 
     Args:
         settings: Where `envs` is.
@@ -69,7 +70,7 @@ def write_tolerance(
         The file's name, its document, and whether it is new.
 
     Raises:
-        BadInput: Nothing can be measured with the run, or the newest file can't be read.
+        BadInput: Nothing can be measured with the run, or an earlier file can't be read.
         EditedUnderOldName: A file of `envs` was edited.
         Outside: There is no room, or no right to write.
     """
@@ -78,12 +79,12 @@ def write_tolerance(
         raise BadInput(f"no tolerance can be measured: {against}", where=record.mlflow_run_id)
     family, lock = str(family_of(record.parameters)), lock_of(record)
     names = _names(settings)
-    previous = newest(names, family, lock["name"])
-    before = _read(settings, previous, family, lock) if previous else None
-    if previous and before is not None and covers(before, trials):
-        return previous, before, False
+    files = files_of(names, family, lock["name"])
+    before = [_read(settings, file, family, lock) for file in files]
+    if covers(before, trials):
+        return files[-1], before[-1], False
     name = next_name(names, family, lock["name"])
-    document = tolerance_document(record, trials, date=date, before=before, previous=previous)
+    document = tolerance_document(record, trials, date=date, before=before, previous=files[-1] if files else None)
     path = _folder(settings) / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
