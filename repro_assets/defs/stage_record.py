@@ -99,8 +99,14 @@ def _manifest(stage: Stage, found: str, parts: tuple[Part, ...], metrics: Mappin
         caveat=EXPERIMENT.caveat,
         runs={"dagster": stage.context.run.run_id, "mlflow": stage.mlflow_run_id},
         champion=stage.champion.as_document() if stage.champion else None,
-        tolerance=tolerance_of(load_settings(), stage.all_parameters, resources.conda_env.name),
+        tolerance=_tolerance(stage),
     ).as_document()
+
+
+def _tolerance(stage: Stage) -> dict[str, Any]:
+    env = stage.context.resources.conda_env
+    lock = {"name": env.name, "sha256": env.file.lock_sha256}
+    return tolerance_of(load_settings(), stage.all_parameters, lock, enforced=env.mode == "enforce")
 
 
 def _params(stage: Stage) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Measured tolerances: how far one result was seen to move when nothing but its circumstances changed.
 
 A tolerance file `FAMILY--LOCK.json` (later `FAMILY--LOCK--v2.json`, …) says it for one family of models under one lock,
-with the runs that it was seen in. It is an upper bound of what was seen, and 0 where nothing moved.
+with the runs that it was seen in. It is an upper bound of what was seen, and 0 where nothing moved: since any two
+circumstances may meet, twice away from the run that was repeated, the sum of the two largest distances from it.
 Here belong the document and what follows from trials; running them does not (`resources.probing`).
 """
 
@@ -19,6 +20,8 @@ from repro_assets.pins.run_record import RunRecord
 
 SCHEMA = "repro-tolerance/1"
 FOLDER = "tolerances"
+BOUND = "the sum of the two largest distances of variants from the run"
+_KINDS = ("probability", "score")
 
 
 @dataclass(frozen=True)
@@ -107,25 +110,33 @@ def obstacle(trials: Sequence[Trial], numeric: Sequence[str]) -> str | None:
 
 
 def tolerance_document(
-    record: RunRecord, trials: Sequence[Trial], *, date: str, before: Mapping[str, Any] | None, previous: str | None
+    record: RunRecord,
+    trials: Sequence[Trial],
+    *,
+    date: str,
+    before: Sequence[Mapping[str, Any]] = (),
+    previous: str | None = None,
 ) -> dict[str, Any]:
     """What a tolerance file says: the bound, and the data it came from.
+
+    A distance is that of a variant from the run itself. `EQUIVALENT` compares any two circumstances, though, and by the
+    triangle inequality two variants lie apart by at most the sum of their distances: the bound is the sum of the two
+    largest, of probabilities and of scores alike.
 
     Args:
         record: The run that was repeated.
         trials: All of them, without an obstacle.
         date: Of the measurement, `YYYY-MM-DD`.
-        before: The document of the newest file until now; its bound is part of the new one.
-        previous: That file's name.
+        before: The documents of all files until now, the newest last; what they saw is part of the new bound.
+        previous: Name of the newest.
     """
-    floor = before or {"probability": 0.0, "score": 0.0}
-    environment, compute = record.environment["declared"], record.compute
+    compute = record.compute
     return {
         "schema": SCHEMA,
         "family": family_of(record.parameters),
-        "lock": {"name": environment["name"], "sha256": environment["lock_sha256"]},
-        "probability": max(floor["probability"], *(trial.probability or 0.0 for trial in trials)),
-        "score": max(floor["score"], *(trial.score or 0.0 for trial in trials)),
+        "lock": lock_of(record),
+        **_bounds(before, trials),
+        "bound": BOUND,
         "includes": previous,
         "date": date,
         "run": {
@@ -142,6 +153,20 @@ def tolerance_document(
     }
 
 
+def _bounds(before: Sequence[Mapping[str, Any]], trials: Sequence[Trial]) -> dict[str, float]:
+    """Both bounds after these trials, never narrower than before; a variant tried twice counts once, at its farthest."""
+    seen = [*(variant for document in before for variant in document["variants"])]
+    seen += [trial.as_document() for trial in trials]
+    bounds = {}
+    for kind in _KINDS:
+        farthest: dict[str, float] = {}
+        for variant in seen:
+            farthest[variant["name"]] = max(farthest.get(variant["name"], 0.0), variant[kind] or 0.0)
+        floor = max((float(document[kind]) for document in before), default=0.0)
+        bounds[kind] = max(floor, sum(sorted(farthest.values())[-2:], 0.0))
+    return bounds
+
+
 def parse_tolerance(content: bytes, where: str) -> dict[str, Any]:
     """Read a tolerance file.
 
@@ -151,7 +176,7 @@ def parse_tolerance(content: bytes, where: str) -> dict[str, Any]:
     try:
         document = json.loads(content)
         known = document["schema"] == SCHEMA
-        bounds = [float(document[name]) for name in ("probability", "score")]
+        bounds = [float(document[name]) for name in _KINDS]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput("a tolerance file can't be read", where=where, stored=str(error), expected=SCHEMA) from error
     if not known or not all(math.isfinite(bound) and bound >= 0 for bound in bounds):
@@ -171,21 +196,26 @@ def stated(document: Mapping[str, Any], file: str) -> dict[str, Any]:
     }
 
 
-def covers(document: Mapping[str, Any], trials: Sequence[Trial]) -> bool:
-    """Whether a file already says what these trials would: as wide, and every variant tried."""
-    tried = {variant["name"] for variant in document["variants"]}
-    return all(
-        trial.variant.name in tried
-        and (trial.probability or 0.0) <= document["probability"]
-        and (trial.score or 0.0) <= document["score"]
-        for trial in trials
+def covers(documents: Sequence[Mapping[str, Any]], trials: Sequence[Trial]) -> bool:
+    """Whether files, the newest last, already say what these trials would: as wide, and every variant tried."""
+    if not documents:
+        return False
+    tried = {variant["name"] for document in documents for variant in document["variants"]}
+    bounds = _bounds(documents, trials)
+    return all(trial.variant.name in tried for trial in trials) and all(
+        bounds[kind] <= documents[-1][kind] for kind in _KINDS
     )
+
+
+def files_of(names: Iterable[str], family: str, lock: str) -> list[str]:
+    """The files of a family under a lock, by name, the newest last."""
+    found = {number: name for name in names if (number := _number(name, family, lock)) is not None}
+    return [found[number] for number in sorted(found)]
 
 
 def newest(names: Iterable[str], family: str, lock: str) -> str | None:
     """The file that counts for a family under a lock, by name; None where there is none."""
-    found = {number: name for name in names if (number := _number(name, family, lock)) is not None}
-    return found[max(found)] if found else None
+    return next(reversed(files_of(names, family, lock)), None)
 
 
 def next_name(names: Iterable[str], family: str, lock: str) -> str:
@@ -199,6 +229,28 @@ def family_of(parameters: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Family of the model, by a run's parameters; None where none was made."""
     family = parameters.get("model", {}).get("family")
     return None if family is None else str(family)
+
+
+def uses_champion(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the registry's champion predicts: what its predictions rest on is another run's."""
+    return bool(parameters.get("predictions", {}).get("use_champion", False))
+
+
+def lock_of(record: RunRecord) -> dict[str, str]:
+    """Name and digest of the lock that a run declared, as a tolerance file names it."""
+    declared = record.environment["declared"]
+    return {"name": str(declared["name"]), "sha256": str(declared["lock_sha256"])}
+
+
+def unmeasurable(record: RunRecord) -> str | None:
+    """Why repeating this run measures nothing of its family and lock; None where it does."""
+    if family_of(record.parameters) is None:
+        return "the run made no model"
+    if not record.enforced:
+        return "the run's environment was written down and not enforced, so nothing says that it was the lock's"
+    if record.champion is not None or uses_champion(record.parameters):
+        return "the run predicted with the champion, whose fit is not repeated"
+    return None
 
 
 def _number(name: str, family: str, lock: str) -> int | None:

@@ -213,7 +213,8 @@ def _judged(plan: _Plan, result: Result, copies: Lake, way: Way, told: Sequence[
     unread: list[str] = []
     changes = component_changes(Replacement(plan.original, plan.recipe, plan.record, result), way.settings, unread)
     tables = Tables(plan.record, result, Lake(uri=way.settings.lake), copies)
-    evidence = gather(tables, [name for name, rows in changes.get("data", {}).items() if "changed" in rows])
+    counted = [name for name, rows in changes.get("data", {}).items() if "changed" in rows]
+    evidence = gather(tables, counted, plan.components)
     departed = _departed(plan, result)
     astray = [f"{name}: what ran is not what was asked for" for name in departed if name in plan.replaced]
     not_compared = (*evidence.not_compared, *unread, *astray, *told)

@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,10 @@ _REDACTION = "spark.redaction.regex"
 _CONF_DIR = Path(__file__).parent / "spark_conf"
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _SUBMIT_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
+# What would bring in another Spark, settings of other files, a JVM that runs already, or options of the JVM: a
+# reproduction sees none of them (`capsule_process`). Left are where this host listens and keeps its scratch files.
+_FOREIGN = ("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+_KEPT = ("SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS")
 # Spark itself asks a master that does not let it in for a minute; a JVM starts within seconds, or a minute under load.
 _START_SECONDS = 240.0
 
@@ -99,6 +103,7 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     require_runnable(wanted)
     require_variables(wanted, os.environ)
     wanted.resolved(os.environ)  # what is not set is said before anything starts
+    prepare_environment(os.environ)
     if wanted.kind == STANDALONE:
         wanted, session = _join(wanted, here)
     else:
@@ -112,6 +117,19 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     if wanted.kind == STANDALONE:
         _Process.watch = Watch(session, wanted)
     return session
+
+
+def prepare_environment(environment: MutableMapping[str, str]) -> None:
+    """Take out of an environment whatever could make the JVM another one than the cluster file's; it stays out.
+
+    Args:
+        environment: Of the process that is going to start the JVM; changed in place.
+    """
+    for name in [name for name in environment if name.startswith(_FOREIGN) and name not in _KEPT]:
+        del environment[name]
+    environment["SPARK_CONF_DIR"] = str(_CONF_DIR)
+    # Workers in the environment that was pinned: Spark would take whatever `python3` is on PATH.
+    environment["PYSPARK_PYTHON"] = sys.executable
 
 
 def close_session() -> None:
@@ -154,6 +172,13 @@ def receipt() -> dict[str, Any]:
 
 
 def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
+    if session.version != cluster.spark_version:
+        raise ClusterMismatch(
+            f"cluster {cluster.name} is for another Spark than the session's",
+            stored=session.version,
+            expected=cluster.spark_version,
+            fix="Start a fresh process, in the environment that holds it",
+        )
     require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
     if cluster.kind == STANDALONE:
         wait_for_members(session, cluster)
@@ -189,16 +214,11 @@ def _join(cluster: ClusterFile, settings: Settings) -> tuple[ClusterFile, SparkS
 @contextmanager
 def _secret_given(settings_file: Path) -> Generator[None, None, None]:
     """Let Spark's launcher read a file of settings: given as a setting, the secret would be on a command line."""
-    before = os.environ.get(_SUBMIT_ARGUMENTS)
-    given = ["--properties-file", str(settings_file)]
-    os.environ[_SUBMIT_ARGUMENTS] = f"{shlex.join(given)} {before or 'pyspark-shell'}"
+    os.environ[_SUBMIT_ARGUMENTS] = f"{shlex.join(['--properties-file', str(settings_file)])} pyspark-shell"
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_SUBMIT_ARGUMENTS]
-        else:
-            os.environ[_SUBMIT_ARGUMENTS] = before
+        del os.environ[_SUBMIT_ARGUMENTS]
 
 
 @contextmanager
@@ -236,9 +256,6 @@ def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
             expected=cluster.spark_version,
             fix="Use the environment that holds it",
         )
-    os.environ.setdefault("SPARK_CONF_DIR", str(_CONF_DIR))
-    # Workers in the environment that was pinned: Spark would take whatever `python3` is on PATH.
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     wanted = {**cluster.settings(), **_placement(cluster, settings)}
     with _stdout_kept():
         if cluster.variables:

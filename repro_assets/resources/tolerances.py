@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro_assets.errors import Outside
+from repro_assets.errors import BadInput, Outside
 from repro_assets.pins.manifest import ASSUMED_TOLERANCE
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.tolerance import (
@@ -14,40 +14,51 @@ from repro_assets.pins.tolerance import (
     Trial,
     covers,
     family_of,
+    files_of,
+    lock_of,
     newest,
     next_name,
     parse_tolerance,
     stated,
     tolerance_document,
+    unmeasurable,
+    uses_champion,
 )
 from repro_assets.pins.version_file import register, verified_bytes
 from repro_assets.resources.tracking_records import as_readable_json
 from repro_assets.settings import Settings
 
 
-def tolerance_of(settings: Settings, parameters: Mapping[str, Mapping[str, Any]], lock: str) -> dict[str, Any]:
+def tolerance_of(
+    settings: Settings, parameters: Mapping[str, Mapping[str, Any]], lock: Mapping[str, str], *, enforced: bool
+) -> dict[str, Any]:
     """What a manifest states: measured for the family and the lock where that was done, else the assumed one.
+
+    Assumed as well where the lock is only written down, or the champion predicts: neither is what was measured.
 
     Args:
         settings: Where `envs` is.
         parameters: By asset.
-        lock: Name of the environment.
+        lock: `name` and `sha256` of the environment's lock.
+        enforced: Whether what computes is that lock.
 
     Raises:
-        BadInput: The file is not registered, or can't be read.
+        BadInput: The file is not registered, can't be read, or speaks of another family or lock than its name.
         EditedUnderOldName: It is not the one that `envs/digests.lock` names.
     """
     family = family_of(parameters)
-    file = newest(_names(settings), family, lock) if family else None
+    if family is None or not enforced or uses_champion(parameters):
+        return dict(ASSUMED_TOLERANCE)
+    file = newest(_names(settings), family, lock["name"])
     if file is None:
         return dict(ASSUMED_TOLERANCE)
-    return stated(_read(settings, file), file)
+    return stated(_read(settings, file, family, lock), file)
 
 
 def write_tolerance(
     settings: Settings, record: RunRecord, trials: Sequence[Trial], *, date: str
 ) -> tuple[str, dict[str, Any], bool]:
-    """Write what trials without an obstacle say, unless the newest file says it already.
+    """Write what trials without an obstacle say, unless the files until now say it already.
 
     Args:
         settings: Where `envs` is.
@@ -59,18 +70,21 @@ def write_tolerance(
         The file's name, its document, and whether it is new.
 
     Raises:
-        BadInput: The newest file can't be read.
+        BadInput: Nothing can be measured with the run, or an earlier file can't be read.
         EditedUnderOldName: A file of `envs` was edited.
         Outside: There is no room, or no right to write.
     """
-    family, lock = str(family_of(record.parameters)), str(record.environment["declared"]["name"])
+    against = unmeasurable(record)
+    if against is not None:
+        raise BadInput(f"no tolerance can be measured: {against}", where=record.mlflow_run_id)
+    family, lock = str(family_of(record.parameters)), lock_of(record)
     names = _names(settings)
-    previous = newest(names, family, lock)
-    before = _read(settings, previous) if previous else None
-    if previous and before is not None and covers(before, trials):
-        return previous, before, False
-    name = next_name(names, family, lock)
-    document = tolerance_document(record, trials, date=date, before=before, previous=previous)
+    files = files_of(names, family, lock["name"])
+    before = [_read(settings, file, family, lock) for file in files]
+    if covers(before, trials):
+        return files[-1], before[-1], False
+    name = next_name(names, family, lock["name"])
+    document = tolerance_document(record, trials, date=date, before=before, previous=files[-1] if files else None)
     path = _folder(settings) / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,9 +100,13 @@ def _names(settings: Settings) -> list[str]:
     return sorted(path.name for path in _folder(settings).glob("*.json"))
 
 
-def _read(settings: Settings, file: str) -> dict[str, Any]:
+def _read(settings: Settings, file: str, family: str, lock: Mapping[str, str]) -> dict[str, Any]:
     path = _folder(settings) / file
-    return parse_tolerance(verified_bytes(path), str(path))
+    document = parse_tolerance(verified_bytes(path), str(path))
+    found, expected = (document.get("family"), document.get("lock")), (family, dict(lock))
+    if found != expected:
+        raise BadInput("a tolerance file is of another family or lock", where=path, stored=found, expected=expected)
+    return document
 
 
 def _folder(settings: Settings) -> Path:

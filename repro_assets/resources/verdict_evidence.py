@@ -10,8 +10,10 @@ from repro_assets.errors import DataDamaged
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.closeness import Closeness, Decision, closeness
 from repro_assets.pins.contract import Result
+from repro_assets.pins.manifest import ASSUMED_TOLERANCE
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.table_difference import TableDifference, table_difference
+from repro_assets.pins.tolerance import unmeasurable
 from repro_assets.pins.verdict import Evidence, compare_stages
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.original_outputs import replaced_outputs, stored_output
@@ -63,12 +65,13 @@ class Tables:
         return self.originals.read_table(original, part), self.copies.read_table(copy, part)
 
 
-def gather(tables: Tables, counted: Collection[str] = ()) -> Evidence:
+def gather(tables: Tables, counted: Collection[str] = (), swapped: Collection[str] = ()) -> Evidence:
     """Look where digests say that something differs; what can't be looked at is said.
 
     Args:
         tables: Original and reproduction.
         counted: Raw tables whose differing rows were counted already, since other ones were asked for.
+        swapped: Components that were replaced on purpose.
     """
     stages = compare_stages(tables.record, tables.result)
     first = next((stage.asset for stage in stages if not stage.equal and stage.found is not None), None)
@@ -77,7 +80,7 @@ def gather(tables: Tables, counted: Collection[str] = ()) -> Evidence:
         return Evidence(not_compared=tuple(not_compared))
     differences = {} if first in counted else _differences(tables, first, not_compared)
     deciding = next((stage for stage in stages if stage.asset == _DECIDING and stage.found is not None), None)
-    distance = _closeness(tables, not_compared) if deciding is not None else None
+    distance = _closeness(tables, swapped, not_compared) if deciding is not None else None
     return Evidence(differences, distance, tuple(not_compared))
 
 
@@ -99,7 +102,7 @@ def _differences(tables: Tables, asset: str, not_compared: list[str]) -> dict[st
     return differences
 
 
-def _closeness(tables: Tables, not_compared: list[str]) -> Closeness | None:
+def _closeness(tables: Tables, swapped: Collection[str], not_compared: list[str]) -> Closeness | None:
     record, found = tables.record, tables.result.stages[_DECIDING]
     try:
         both = tables.both(_DECIDING, _DECIDING)
@@ -111,8 +114,18 @@ def _closeness(tables: Tables, not_compared: list[str]) -> Closeness | None:
         both,
         (record.stages[_DECIDING].metrics, found.metrics),
         _decision(record.parameters[_DECIDING]),
-        record.tolerance,
+        _tolerance(record, swapped),
     )
+
+
+def _tolerance(record: RunRecord, swapped: Collection[str]) -> Mapping[str, Any]:
+    """The manifest's; a measured one says nothing of another environment, nor of one that was not enforced."""
+    if record.tolerance.get("source") != "measured":
+        return record.tolerance
+    if "environment" in swapped:
+        return {**ASSUMED_TOLERANCE, "source": "assumed, since the environment was replaced"}
+    against = unmeasurable(record)
+    return record.tolerance if against is None else {**ASSUMED_TOLERANCE, "source": f"assumed, since {against}"}
 
 
 def _decision(parameters: Mapping[str, Any]) -> Decision:

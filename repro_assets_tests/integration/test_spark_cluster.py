@@ -215,3 +215,27 @@ def test_settings_in_the_receipt_are_those_of_the_file_and_those_that_are_not_sp
     # Spark states it in its SparkContext though nobody set it, and its entry of it says the same.
     assert "spark.submit.deployMode" not in found
     assert "spark.ui.showConsoleProgress" not in compute_receipt(spark)["spark"]["settings"]
+
+
+_PLANTED = """
+from repro_assets.resources.spark_cluster import close_session, open_session
+
+session = open_session()
+print(session.version, session.conf.get("spark.planted", "not read"))
+close_session()
+"""
+
+
+def test_neither_another_spark_nor_its_settings_come_in_by_the_environment(cluster, tmp_path) -> None:
+    (tmp_path / "spark-defaults.conf").write_text("spark.planted read\n")
+    planted = {
+        "SPARK_CONF_DIR": str(tmp_path),
+        "SPARK_HOME": str(tmp_path / "no-spark"),
+        "PYSPARK_SUBMIT_ARGS": "--conf spark.planted=read pyspark-shell",
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", _PLANTED], env={**os.environ, **planted}, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split("\n")[-2] == f"{cluster.spark_version} not read"

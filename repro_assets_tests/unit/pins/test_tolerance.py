@@ -31,15 +31,40 @@ def document(*trials: Trial, **changes: Any) -> dict[str, Any]:
     compute = {"declared": {"name": "local-v1", "sha256": "d" * 64}, "effective": {"cpu": {"model": "a CPU"}}}
     pins = {**manifest("model")["pins"], "compute": compute}
     record = run_record(parameters={"family": "random_forest"}, pins=pins)
-    given: dict[str, Any] = {"date": "2026-11-23", "before": None, "previous": None, **changes}
+    given: dict[str, Any] = {"date": "2026-11-23", **changes}
     return tolerance_document(record, trials or (STILL, MOVED), **given)
 
 
-def test_the_bound_is_the_largest_distance_seen() -> None:
+def at(name: str, probability: float, score: float = 0.0) -> Trial:
+    return Trial(Variant(name), {}, NUMERIC, probability=probability, score=score)
+
+
+def test_the_bound_is_what_a_result_moved_that_moved_once() -> None:
     found = document(STILL, MOVED)
 
     assert (found["probability"], found["score"]) == (3e-16, 1e-15)
     assert (found["family"], found["lock"]["name"]) == ("random_forest", "ml-v1")
+
+
+def test_two_variants_may_lie_apart_by_both_of_their_distances() -> None:
+    found = document(at("one", 1.0, 0.5), at("two", 3.0, 0.25), STILL, at("three", 2.0, 0.125))
+
+    assert (found["probability"], found["score"]) == (5.0, 0.75)
+    assert "the sum of the two largest" in found["bound"]
+
+
+def test_a_variant_that_is_tried_again_counts_once_at_its_farthest() -> None:
+    first = document(at("one", 3.0), at("two", 1.0))
+
+    assert document(at("one", 2.0), before=[first])["probability"] == 4.0
+    assert document(at("three", 2.0), before=[first])["probability"] == 5.0
+
+
+def test_what_any_earlier_file_saw_is_part_of_the_bound() -> None:
+    first = document(at("one", 8.0))
+    second = document(at("two", 1.0), before=[first])
+
+    assert document(at("three", 4.0), before=[first, second])["probability"] == 12.0
 
 
 def test_a_result_that_never_moved_has_the_bound_zero() -> None:
@@ -63,7 +88,7 @@ def test_a_file_names_the_run_its_rows_and_every_variant() -> None:
 
 
 def test_a_later_file_is_never_narrower_than_the_one_before() -> None:
-    found = document(STILL, before=document(MOVED), previous="random_forest--ml-v1.json")
+    found = document(STILL, before=[document(MOVED)], previous="random_forest--ml-v1.json")
 
     assert (found["probability"], found["includes"]) == (3e-16, "random_forest--ml-v1.json")
 
@@ -88,10 +113,11 @@ def test_a_tolerance_follows_where_only_numbers_moved() -> None:
 def test_a_file_covers_what_it_has_seen_and_nothing_wider_or_newer() -> None:
     known = document(STILL, MOVED)
 
-    assert covers(known, (STILL, MOVED))
-    assert not covers(document(STILL), (MOVED,))
-    assert not covers(known, (Trial(Variant("cluster standalone-3x1-v1"), {}),))
-    assert not covers(known, (Trial(Variant("one core"), {}, NUMERIC, probability=4e-16),))
+    assert covers([known], (STILL, MOVED))
+    assert not covers([], (STILL,))
+    assert not covers([document(STILL)], (MOVED,))
+    assert not covers([known], (Trial(Variant("cluster standalone-3x1-v1"), {}),))
+    assert not covers([known], (at("one core", 1e-16),))
 
 
 def test_the_newest_file_of_a_family_and_lock_counts() -> None:

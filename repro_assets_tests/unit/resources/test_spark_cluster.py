@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import BadInput, EditedUnderOldName
-from repro_assets.resources.spark_cluster import load_cluster
+from repro_assets.errors import BadInput, ClusterMismatch, EditedUnderOldName
+from repro_assets.resources import spark_cluster
+from repro_assets.resources.spark_cluster import load_cluster, prepare_environment
 from repro_assets.settings import Settings
 
 LOCAL = settings_module.load({}).envs / "clusters" / "local-v1.json"
@@ -115,3 +117,42 @@ def test_a_cluster_of_another_spark_is_refused_without_a_jvm(envs) -> None:
     assert "for another Spark" in message
     assert "expected 3.5.0" in message
     assert jvm == "JVM None"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("SPARK_HOME", "SPARK_MASTER_HOST", "SPARK_DIST_CLASSPATH", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT"),
+        *("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
+    ],
+)
+def test_what_would_bring_in_another_spark_or_its_settings_is_taken_out(name) -> None:
+    environment = {name: "planted", "PATH": "/bin"}
+
+    prepare_environment(environment)
+
+    assert name not in environment
+    assert environment["PATH"] == "/bin"
+
+
+def test_settings_and_interpreter_are_the_project_s_whatever_was_set() -> None:
+    environment = {"SPARK_CONF_DIR": "/planted", "PYSPARK_PYTHON": "/planted/python"}
+
+    prepare_environment(environment)
+
+    assert environment["SPARK_CONF_DIR"] == str(Path(spark_cluster.__file__).parent / "spark_conf")
+    assert environment["PYSPARK_PYTHON"] == sys.executable
+
+
+def test_where_this_host_listens_and_keeps_scratch_files_stays() -> None:
+    kept = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": "/scratch"}
+    environment = dict(kept)
+
+    prepare_environment(environment)
+
+    assert environment.items() >= kept.items()
+
+
+def test_a_session_of_another_spark_is_refused(envs) -> None:
+    with pytest.raises(ClusterMismatch, match=r"another Spark than the session's: stored 3\.4\.1"):
+        spark_cluster._require_declared(load_cluster("local-v1", envs), SimpleNamespace(version="3.4.1"))

@@ -23,9 +23,18 @@ STILL = Trial(Variant("one core"), {})
 MOVED = Trial(Variant("one core"), {}, ("model", "predictions"), probability=2e-16, score=1e-16)
 
 
-def measured() -> RunRecord:
-    compute = {"declared": {"name": "local-v1", "sha256": "d" * 64}, "effective": {"cpu": {"model": "a CPU"}}}
-    return run_record(parameters={"family": "random_forest"}, pins={**manifest("model")["pins"], "compute": compute})
+LOCK = {"name": "ml-v1", "sha256": "1" * 64}
+COMPUTE = {"declared": {"name": "local-v1", "sha256": "d" * 64}, "effective": {"cpu": {"model": "a CPU"}}}
+PINS = {**manifest("model")["pins"], "compute": COMPUTE}
+RECORDED = {**PINS["environment"], "effective": {"mode": "record"}}
+
+
+def measured(**changes: Any) -> RunRecord:
+    return run_record(**{"parameters": {"family": "random_forest"}, "pins": PINS, **changes})
+
+
+def said(here: Settings, parameters: Any = PARAMETERS, lock: Any = LOCK, *, enforced: bool = True) -> dict[str, Any]:
+    return tolerance_of(here, parameters, lock, enforced=enforced)
 
 
 @pytest.fixture
@@ -38,22 +47,57 @@ def written(here: Settings, trial: Trial = STILL) -> tuple[str, dict[str, Any], 
 
 
 def test_until_one_is_measured_the_tolerance_is_assumed(here) -> None:
-    assert tolerance_of(here, PARAMETERS, "ml-v1") == ASSUMED_TOLERANCE
-    assert tolerance_of(here, {}, "ml-v1") == ASSUMED_TOLERANCE
+    assert said(here) == ASSUMED_TOLERANCE
+    assert said(here, {}) == ASSUMED_TOLERANCE
 
 
 def test_a_measured_tolerance_counts_for_its_family_and_lock_alone(here) -> None:
     name, _, is_new = written(here, MOVED)
 
     assert (name, is_new) == ("random_forest--ml-v1.json", True)
-    assert tolerance_of(here, PARAMETERS, "ml-v1") == {
+    assert said(here) == {
         "probability": 2e-16,
         "score": 1e-16,
         "source": "measured",
         "file": f"tolerances/{name}",
     }
-    assert tolerance_of(here, PARAMETERS, "ml-v2") == ASSUMED_TOLERANCE
-    assert tolerance_of(here, {"model": {"family": "logistic_regression"}}, "ml-v1") == ASSUMED_TOLERANCE
+    assert said(here, lock={"name": "ml-v2", "sha256": "1" * 64}) == ASSUMED_TOLERANCE
+    assert said(here, {"model": {"family": "logistic_regression"}}) == ASSUMED_TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("parameters", "enforced"),
+    [
+        pytest.param(PARAMETERS, False, id="environment only written down"),
+        pytest.param({**PARAMETERS, "predictions": {"use_champion": True}}, True, id="the champion predicts"),
+    ],
+)
+def test_what_was_not_measured_like_this_states_the_assumed_tolerance(here, parameters, enforced) -> None:
+    written(here, MOVED)
+
+    assert said(here, parameters, enforced=enforced) == ASSUMED_TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"parameters": {}}, id="no model"),
+        pytest.param({"pins": {**PINS, "environment": RECORDED}}, id="environment only written down"),
+        pytest.param({"champion": {"digest": "c"}}, id="the champion predicted"),
+    ],
+)
+def test_nothing_is_written_of_a_run_that_measures_nothing(here, changes) -> None:
+    with pytest.raises(BadInput, match="no tolerance can be measured"):
+        write_tolerance(here, measured(**changes), [MOVED], date="2026-11-23")
+
+    assert not (here.envs / "tolerances").exists()
+
+
+def test_a_file_of_another_lock_than_its_name_says_is_refused(here) -> None:
+    written(here, MOVED)
+
+    with pytest.raises(BadInput, match="of another family or lock"):
+        said(here, lock={"name": "ml-v1", "sha256": "2" * 64})
 
 
 def test_a_written_file_is_registered(here) -> None:
@@ -75,7 +119,7 @@ def test_a_wider_measurement_is_a_new_file(here) -> None:
 
     assert (name, is_new) == ("random_forest--ml-v1--v2.json", True)
     assert document["includes"] == "random_forest--ml-v1.json"
-    assert tolerance_of(here, PARAMETERS, "ml-v1")["probability"] == 2e-16
+    assert said(here)["probability"] == 2e-16
 
 
 def test_an_edited_file_is_refused(here) -> None:
@@ -84,7 +128,7 @@ def test_an_edited_file_is_refused(here) -> None:
     path.write_text(path.read_text().replace('"score": 0.0', '"score": 1.0', 1))
 
     with pytest.raises(EditedUnderOldName):
-        tolerance_of(here, PARAMETERS, "ml-v1")
+        said(here)
 
 
 def test_a_file_that_nobody_registered_is_refused(here) -> None:
@@ -93,7 +137,7 @@ def test_a_file_that_nobody_registered_is_refused(here) -> None:
     (folder / "random_forest--ml-v1.json").write_text('{"schema": "repro-tolerance/1", "probability": 1, "score": 1}')
 
     with pytest.raises(BadInput, match="not registered"):
-        tolerance_of(here, PARAMETERS, "ml-v1")
+        said(here)
 
 
 def test_the_default_family_is_measured_under_the_default_lock() -> None:

@@ -115,6 +115,39 @@ def test_the_distance_of_predictions_is_measured(pair: Pair) -> None:
     assert evidence.closeness.is_within
 
 
+MEASURED = {"probability": 1e-12, "score": 1e-12, "source": "measured", "file": "tolerances/f.json"}
+
+
+def _judged_by(pair: Pair, swapped: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
+    """The tolerance that predictions are judged by, of a run whose manifest states a measured one."""
+    tables = pair.tables(predictions=_with_id(PREDICTIONS, "probability", [0.25, 0.5, 0.75 + 5e-10]))
+    model = manifest("model", parameters={"family": "random_forest"})
+    pair.expected["model"] = stage_record("model", "r", {**model, **changes})
+    last = pair.expected.pop("predictions")
+    pair.expected["predictions"] = stage_record("predictions", "r", {**last.manifest, "tolerance": MEASURED})
+    closeness = gather(tables, swapped=swapped).closeness
+    assert closeness is not None
+    return dict(closeness.tolerance)
+
+
+def test_a_measured_tolerance_is_judged_by_where_it_was_measured(pair: Pair) -> None:
+    assert _judged_by(pair, ("compute",)) == MEASURED
+
+
+def test_a_replaced_environment_is_judged_by_the_assumed_tolerance(pair: Pair) -> None:
+    found = _judged_by(pair, ("environment",))
+    assert (found["probability"], found["score"]) == (1e-9, 1e-6)
+    assert found["source"] == "assumed, since the environment was replaced"
+
+
+def test_an_environment_that_was_only_written_down_is_judged_by_the_assumed_tolerance(pair: Pair) -> None:
+    pins = copy.deepcopy(manifest("model")["pins"])
+    pins["environment"]["effective"]["mode"] = "record"
+    found = _judged_by(pair, pins=pins)
+    assert found["probability"] == 1e-9
+    assert "not enforced" in found["source"]
+
+
 def test_an_original_that_is_gone_is_listed_as_not_compared(pair: Pair) -> None:
     tables = pair.tables(features=_with_id(FEATURES, "city_cases", [10.0, 27.0, 30.0]))
     pair.marker("features").unlink()
