@@ -67,7 +67,7 @@ class Stores:
             if any(part["kind"] in ("model", "spark_model") for part in stage.manifest["output"]["parts"]):
                 yield Item(
                     f"MLflow models of {stage.mlflow_run_id}",
-                    lambda stage=stage: _caught(lambda: verify_models(stage, self.client)),  # type: ignore[misc] # as above
+                    lambda stage=stage: _caught(lambda: verify_models(stage, self.client, may_be_gone=False)),  # type: ignore[misc] # as above
                 )
         capsule = str(record.code["capsule"])
         yield Item(f"capsule {capsule[:12]}", lambda: self._capsule(capsule))
