@@ -115,18 +115,33 @@ def _require_parts(stage: StageRecord, found: Mapping[str, str], where: str) -> 
         )
 
 
-def verify_models(stage: StageRecord, client: MlflowClient) -> None:
+def verify_models(stage: StageRecord, client: MlflowClient, *, may_be_gone: bool = True) -> None:
     """The registered models of a stage, file by file.
 
+    Args:
+        stage: Whose run registered them.
+        client: Bound to the store.
+        may_be_gone: Whether a model without files is right: to compare with, the digest of its state is enough.
+
     Raises:
-        DataDamaged: A file is not the one that was logged.
+        DataDamaged: A file is not the one that was logged, or, where it may not be, gone.
         Outside: The store failed.
     """
     with speaking_of(client.tracking_uri):
         for version in client.search_model_versions(f"run_id = '{stage.mlflow_run_id}'"):
             expected = version.tags.get(_MODEL_SHA256_TAG)
-            if expected is not None:
-                _verify_model(client, f"{version.name} version {version.version}", version.source or "", expected)
+            if expected is None:
+                continue
+            found = _model_digests(client, version.source or "")
+            if expected in found or (not found and may_be_gone):
+                continue
+            raise DataDamaged(
+                "a model file in MLflow is not the one that was logged" if found else "a model in MLflow is gone",
+                where=f"{version.name} version {version.version}",
+                stored=", ".join(sorted(found)) or "nothing",
+                expected=expected,
+                fix="Restore it from a copy of the store",
+            )
 
 
 def _folder_digest(folder: Path) -> str:
@@ -134,7 +149,8 @@ def _folder_digest(folder: Path) -> str:
     return folder_digest({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
 
 
-def _verify_model(client: MlflowClient, where: str, source: str, expected: str) -> None:
+def _model_digests(client: MlflowClient, source: str) -> set[str]:
+    """What stands at a model's source: SHA-256 of each skops file, digest of each Spark folder; empty where it is gone."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -144,16 +160,8 @@ def _verify_model(client: MlflowClient, where: str, source: str, expected: str) 
         try:
             model = Path(download_artifacts(source, dst_path=folder))
             found = {hashlib.sha256(file.read_bytes()).hexdigest() for file in model.rglob("*.skops")}
-            found |= {_folder_digest(stored) for stored in model.rglob(SPARK_FOLDER)}
+            return found | {_folder_digest(stored) for stored in model.rglob(SPARK_FOLDER)}
         except (MlflowException, OSError) as error:
             if not says_gone(error):
                 raise
-            return  # the state's digest in the manifest is what is compared with
-    if found and expected not in found:
-        raise DataDamaged(
-            "a model file in MLflow is not the one that was logged",
-            where=where,
-            stored=", ".join(sorted(found)),
-            expected=expected,
-            fix="Restore it from a copy of the store",
-        )
+            return set()

@@ -6,17 +6,19 @@ An item is proved once, however many runs need it. Nothing here starts a JVM.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside, ReproError
 from repro_assets.pins.data import DataPin
 from repro_assets.pins.run_record import RunRecord, StageRecord
-from repro_assets.resources import capsule_store
+from repro_assets.resources import capsule_store, storage
 from repro_assets.resources.file_lists import known_list, wrong_bytes
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.original_outputs import stored_output, verify_models, verify_output
 from repro_assets.resources.raw_rows import rows_without_spark
+from repro_assets.resources.table_files import file_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,14 +67,17 @@ class Stores:
             if any(part["kind"] in ("model", "spark_model") for part in stage.manifest["output"]["parts"]):
                 yield Item(
                     f"MLflow models of {stage.mlflow_run_id}",
-                    lambda stage=stage: _caught(lambda: verify_models(stage, self.client)),  # type: ignore[misc] # as above
+                    lambda stage=stage: _caught(lambda: verify_models(stage, self.client, may_be_gone=False)),  # type: ignore[misc] # as above
                 )
         capsule = str(record.code["capsule"])
         yield Item(f"capsule {capsule[:12]}", lambda: self._capsule(capsule))
 
     def _capsule(self, sha256: str) -> Proved:
         path = capsule_store.capsule_path(self.settings.capsules, sha256)
-        return _caught(lambda: capsule_store.load(path, sha256))
+        try:
+            return _caught(lambda: capsule_store.load(path, sha256))
+        except Outside as error:
+            return Proved((_unreadable(error, self.settings.capsules.as_uri(), str(path), sha256),))
 
 
 def raw_version(tables: RawTables, pin: DataPin) -> Proved:
@@ -81,6 +86,9 @@ def raw_version(tables: RawTables, pin: DataPin) -> Proved:
     Args:
         tables: The raw tables as they stand now.
         pin: As a manifest has it.
+
+    Raises:
+        Outside: The store does not answer; one file that can't be read is an entry of `wrong`.
     """
     try:
         tables.check(pin.commit)
@@ -94,33 +102,74 @@ def raw_version(tables: RawTables, pin: DataPin) -> Proved:
                 expected=pin.files_sha256,
                 fix="Restore _files of the lake from a backup",
             )
-        wrong = tuple(wrong_bytes(tables, pin.commit, recorded)) if recorded else ()
-    except Outside:
-        raise
+        if recorded is None:
+            return _rows(tables, pin, ("no SHA-256 of its files was recorded when it was pinned",))
+        wrong: list[ReproError] = []
+        for file in recorded.files:
+            where = file_uri(tables.uri(pin.commit.table), file.path)
+            alone = replace(recorded, files=(file,))
+            with _reading(tables.records, where, file.sha256, wrong):
+                wrong.extend(wrong_bytes(tables, pin.commit, alone))
+        return Proved(tuple(wrong)) if wrong else _rows(tables, pin, ())
+    except Outside as error:
+        return Proved((_unreadable(error, tables.records),))
     except ReproError as error:
         return Proved((error,))
-    notes = () if recorded else ("no SHA-256 of its files was recorded when it was pinned",)
-    return Proved(wrong, notes) if wrong else _rows(tables, pin, notes)
 
 
 def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:
-    """Prove an output: its marker, the SHA-256 of every file, then rows and fitted state against the manifest."""
+    """Prove an output: its marker, the SHA-256 of every file, then rows and fitted state against the manifest.
+
+    Raises:
+        Outside: The store does not answer; one file that can't be read is an entry of `wrong`.
+    """
     try:
         stored = stored_output(stage, data_version, lake)
         if stored is None:
             return Proved((_output_gone(stage, data_version, lake),))
-        wrong = tuple(lake.wrong_files(stored))
+        wrong: list[ReproError] = []
+        folder = lake.folder(stored.asset, stored.data_version, stored.identity)
+        for part in stored.parts:
+            for file in part.files:
+                alone = replace(stored, parts=(replace(part, files=(file,)),))
+                with _reading(lake.root, storage.join(folder, file.path), file.sha256, wrong):
+                    wrong.extend(lake.wrong_files(alone))
         if not wrong:
             verify_output(stage, data_version, lake)
-    except Outside:
-        raise
+    except Outside as error:
+        return Proved((_unreadable(error, lake.root),))
     except ReproError as error:
         return Proved((error,))
-    return Proved(wrong)
+    return Proved(tuple(wrong))
+
+
+@contextmanager
+def _reading(store: str, where: str, sha256: str, wrong: list[ReproError]) -> Iterator[None]:
+    """Count a file that can't be read, in a store that answers, as damage and go on to the next one."""
+    try:
+        yield
+    except Outside as error:
+        wrong.append(_unreadable(error, store, where, sha256))
+
+
+def _unreadable(error: Outside, store: str, where: str | None = None, sha256: str | None = None) -> DataDamaged:
+    """The damage that a failed read is in a store that answers otherwise.
+
+    Raises:
+        Outside: The store itself does not answer.
+    """
+    storage.names(store)
+    return DataDamaged(
+        "a file can't be read",
+        where=where or error.where,
+        stored=error.stored,
+        expected=sha256,
+        fix="Look at its permissions and at the disk; restore it from a backup",
+    )
 
 
 def _rows(tables: RawTables, pin: DataPin, notes: tuple[str, ...]) -> Proved:
-    found = rows_without_spark(tables, pin.commit, pin.rows.rows)
+    found = rows_without_spark(tables, pin.commit, pin.rows)
     if isinstance(found, str):
         return Proved(notes=(*notes, f"rows not read without Spark: {found}"))
     if found == pin.rows:

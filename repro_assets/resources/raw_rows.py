@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from repro_assets.errors import DataDamaged
 from repro_assets.pins.data import CommitPin, RowsPin
+from repro_assets.resources import storage
+from repro_assets.resources.table_files import RESTORE, file_uri, files_of_version
 
 if TYPE_CHECKING:
     from repro_assets.resources.raw_tables import RawTables
@@ -16,24 +19,29 @@ if TYPE_CHECKING:
 MOST_ROWS = 50_000_000
 
 
-def rows_without_spark(tables: RawTables, pin: CommitPin, expected_rows: int) -> RowsPin | str:
+def rows_without_spark(tables: RawTables, pin: CommitPin, expected: RowsPin) -> RowsPin | str:
     """Fingerprint the rows of a version without Spark.
 
     Args:
         tables: The raw tables as they stand now.
         pin: A commit that is the pinned one, whose files are there.
-        expected_rows: How many rows there should be.
+        expected: What the rows should be.
 
     Returns:
         What the rows are; where only Spark can tell, the reason as a clause.
+
+    Raises:
+        DataDamaged: The files can't be read, with the first such file where it can be told.
+        Outside: The store does not answer.
     """
+    import pyarrow as pa
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     from repro_assets.pins.fingerprint import fingerprint
 
     uri = tables.uri(pin.table)
-    if expected_rows > MOST_ROWS:
+    if expected.rows > MOST_ROWS:
         return f"more than {MOST_ROWS:,} rows"
     try:
         table = DeltaTable(uri, version=pin.version)
@@ -44,5 +52,33 @@ def rows_without_spark(tables: RawTables, pin: CommitPin, expected_rows: int) ->
             return "column mapping"
         found = fingerprint(table.to_pyarrow_table())
     except DeltaError as error:
-        return str(error).strip().splitlines()[0][:200]
+        return _first_line(error)
+    except (pa.ArrowException, OSError) as error:
+        raise DataDamaged(
+            f"the files of {pin.table}@{pin.version} can't be read",
+            where=_unreadable_file(tables, pin) or uri,
+            stored=_first_line(error),
+            expected=f"rows with fingerprint {expected.fingerprint}",
+            fix=RESTORE,
+        ) from error
     return RowsPin(found.digest, found.rows, found.schema)
+
+
+def _unreadable_file(tables: RawTables, pin: CommitPin) -> str | None:
+    """The first file of a version that is no Parquet file any more; None where each can be read alone."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    uri = tables.uri(pin.table)
+    for file in files_of_version(uri, pin.version):
+        where = file_uri(uri, file.path)
+        content = storage.read_bytes(where)
+        try:
+            pq.read_table(pa.BufferReader(content))
+        except (pa.ArrowException, OSError):
+            return where
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

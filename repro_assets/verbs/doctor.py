@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import DataDamaged, Outside, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.compute import parse_cluster
-from repro_assets.pins.preflight import RETENTION_PROPERTIES
+from repro_assets.pins.preflight import RETENTION_PROPERTIES, retention
 from repro_assets.pins.version_file import read_digests, verify_file
 from repro_assets.resources import storage
 from repro_assets.resources.raw_version import table_properties
@@ -25,6 +25,7 @@ SCHEMA = "repro-doctor/1"
 # A run writes some MB; Spark's shuffles and an environment need the rest.
 _ROOM = 2 * 1000**3
 _KEPT_FOR = "interval 3650 days"
+_KEPT_LONG = timedelta(days=3650)
 _LONG_OPEN = timedelta(hours=24)
 _JAVA = (17, 21)
 
@@ -192,6 +193,14 @@ def _raw_tables(_: object, raw_tables: RawTables) -> Iterator[Complaint]:
         if missing:
             yield Complaint(
                 f"{table} keeps old versions for Delta's default time only: {', '.join(missing)} not set",
+                retention_statement(uri, RETENTION_PROPERTIES),
+            )
+            continue
+        kept = retention(properties)
+        if min(kept.log, kept.deleted_files) < _KEPT_LONG:
+            set_to = ", ".join(f"{name} is {properties[name]!r}" for name in RETENTION_PROPERTIES)
+            yield Complaint(
+                f"{table} keeps old versions for less than {_KEPT_LONG.days} days: {set_to}",
                 retention_statement(uri, RETENTION_PROPERTIES),
             )
 

@@ -117,7 +117,7 @@ def test_everything_that_spark_reads_is_in_the_list_of_files(spark, kind) -> Non
 def test_rows_read_without_spark_are_those_of_the_pin_or_it_is_said_why_not(kind) -> None:
     lake, pins = kind
     for pin in pins.values():
-        found = rows_without_spark(tables(lake), pin.commit, pin.rows.rows)
+        found = rows_without_spark(tables(lake), pin.commit, pin.rows)
         assert found == pin.rows or found in ("deletion vectors", "column mapping")
         assert raw_version(tables(lake), pin).wrong == ()
 
@@ -204,7 +204,7 @@ def test_after_60_days_and_a_log_clean_up_every_pinned_version_is_still_read(spa
 
     for version, pin in pins.items():
         read(spark, tmp_path, pin)
-        assert rows_without_spark(tables(tmp_path), pin.commit, pin.rows.rows) == pin.rows
+        assert rows_without_spark(tables(tmp_path), pin.commit, pin.rows) == pin.rows
         assert DeltaTable(folder, version=version).version() == version
 
 
@@ -222,7 +222,7 @@ def test_after_a_vacuum_kept_versions_read_as_before_and_the_others_say_what_too
     for version in (2, 4):
         raw = tables(lake)
         assert raw.data_pin(pins[version].commit, spark).rows == pins[version].rows
-        found = rows_without_spark(raw, pins[version].commit, pins[version].rows.rows)
+        found = rows_without_spark(raw, pins[version].commit, pins[version].rows)
         assert found == pins[version].rows or isinstance(found, str)
         assert raw_version(raw, pins[version]).wrong == ()
     for version in wanted.expired:

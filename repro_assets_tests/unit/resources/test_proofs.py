@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import random
 import shutil
@@ -14,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from fsspec.implementations.local import LocalFileSystem
 from sklearn.linear_model import LogisticRegression
 
+from repro_assets.errors import DataDamaged, Outside
 from repro_assets.pins.data import DataPin, RowsPin
 from repro_assets.pins.fingerprint import fingerprint
 from repro_assets.pins.model_digest import model_digest
@@ -179,3 +182,63 @@ def test_other_rows_in_files_that_nobody_hashed_are_found_by_their_fingerprint(t
     proved = raw_version(RawTables(lake=tmp_path.as_uri()), DataPin(pin.commit, other))
     assert proved.wrong[0].expected == "f" * 64
     assert proved.notes == ("no SHA-256 of its files was recorded when it was pinned",)
+
+
+def test_a_flipped_bit_in_files_that_nobody_hashed_is_damage_and_no_traceback(tmp_path) -> None:
+    stored = raw(tmp_path)
+    pin = pinned(tmp_path)
+    shutil.rmtree(tmp_path / "_files")
+    old = DataPin(pin.commit, pin.rows)
+    whole = {file: file.read_bytes() for file in stored.files}
+    chance = random.Random(9)
+
+    named = 0
+    for _ in range(FLIPS):
+        file = chance.choice(stored.files)
+        content = bytearray(whole[file])
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        file.write_bytes(content)
+        for wrong in raw_version(RawTables(lake=tmp_path.as_uri()), old).wrong:
+            assert isinstance(wrong, DataDamaged)
+            named += file.name in str(wrong.where)
+        file.write_bytes(whole[file])
+
+    # Some flips change no row, others only rows; the rest is a file that can't be read, and it is named.
+    assert named > FLIPS // 5
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, is_hit: Callable[[str], bool], code: int) -> None:
+    """Let the disk fail at some paths."""
+    opened, listed = LocalFileSystem._open, LocalFileSystem.ls
+
+    def fail(path: str) -> None:
+        if is_hit(str(path)):
+            raise OSError(code, "planted", path)
+
+    monkeypatch.setattr(LocalFileSystem, "_open", lambda self, path, *a, **k: fail(path) or opened(self, path, *a, **k))
+    monkeypatch.setattr(LocalFileSystem, "ls", lambda self, path, *a, **k: fail(path) or listed(self, path, *a, **k))
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES], ids=["EIO", "EACCES"])
+@pytest.mark.parametrize("make", STORED.values(), ids=STORED.keys())
+def test_a_file_that_can_t_be_read_is_named_and_the_others_are_still_looked_at(
+    tmp_path, monkeypatch, make, code
+) -> None:
+    stored = make(tmp_path)
+    first, *others = stored.files
+    for file in others:
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    unreadable(monkeypatch, lambda path: path == str(first), code)
+
+    wrong = stored.prove().wrong
+    assert sorted(Path(str(error.where)).name for error in wrong) == sorted(file.name for file in stored.files)
+    assert [error.what for error in wrong if str(error.where).endswith(str(first))] == ["a file can't be read"]
+
+
+@pytest.mark.parametrize("make", STORED.values(), ids=STORED.keys())
+def test_a_store_that_does_not_answer_is_no_damage(tmp_path, monkeypatch, make) -> None:
+    stored = make(tmp_path)
+    unreadable(monkeypatch, lambda _: True, errno.ENOTCONN)
+
+    with pytest.raises(Outside, match="can't be read"):
+        stored.prove()

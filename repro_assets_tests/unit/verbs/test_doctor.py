@@ -60,6 +60,17 @@ def test_a_raw_table_with_one_of_the_two_is_wrong_too(here) -> None:
     assert "delta.deletedFileRetentionDuration not set" in complaint.what
 
 
+@pytest.mark.parametrize("short", DECADE)
+@pytest.mark.parametrize("value", ["interval 1 day", "interval 3649 days", "interval 52 weeks"])
+def test_a_raw_table_that_keeps_too_little_is_wrong_and_gets_the_statement(here, short, value) -> None:
+    raw_table(here, {**DECADE, short: value})
+
+    (complaint,) = only("raw tables", here)
+    assert "covid_cases keeps old versions for less than 3650 days" in complaint.what
+    assert f"{short} is {value!r}" in complaint.what
+    assert complaint.fix.count("'interval 3650 days'") == 2
+
+
 def test_a_raw_table_with_both_is_well(here) -> None:
     raw_table(here, DECADE)
 
