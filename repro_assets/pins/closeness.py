@@ -6,6 +6,7 @@ a row whose probability lies within the tolerance of the threshold, and counts o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,8 @@ class Closeness:
         decisions: Rows whose decision differs.
         is_within: Whether all of it lies within the tolerance, and nothing else differs.
         beyond: What does not, a phrase each.
-        tolerance: As the manifest states it, with where it comes from.
+        tolerance: What it was judged by, with where that comes from.
+        uncovered: What no tolerance could cover, however wide, a phrase each.
     """
 
     probability: float
@@ -35,6 +37,7 @@ class Closeness:
     is_within: bool
     beyond: tuple[str, ...]
     tolerance: Mapping[str, Any]
+    uncovered: tuple[str, ...] = ()
 
     def as_document(self) -> dict[str, Any]:
         """The distance as JSON values."""
@@ -81,16 +84,20 @@ def closeness(
         decision: How the tables' decisions were made.
         tolerance: `probability` and `score`, both absolute.
     """
-    beyond = _rows_beyond(difference, decision)
-    probability = _largest(difference, decision.probabilities, beyond)
+    uncovered = _rows_beyond(difference, decision)
+    probability = _largest(difference, decision.probabilities, uncovered)
+    beyond = list(uncovered)
     if probability > tolerance["probability"]:
         beyond.append(f"probabilities differ by up to {probability:.3g}")
     flipped = difference.columns.get(decision.column)
     decisions = flipped.rows if flipped else 0
     if decisions > _undecided(difference, tables, decision, tolerance["probability"]):
         beyond.append(f"{decisions} decisions differ, not all of them at the threshold")
+    if decisions > _undecided(difference, tables, decision, probability):
+        uncovered.append(f"{decisions} decisions differ, not all of them where a probability passed the threshold")
     score = _metrics_beyond(metrics, decision, decisions, tolerance["score"], beyond)
-    return Closeness(probability, score, decisions, not beyond, tuple(beyond), tolerance)
+    _metrics_beyond(metrics, decision, decisions, math.inf, uncovered)
+    return Closeness(probability, score, decisions, not beyond, tuple(beyond), tolerance, tuple(uncovered))
 
 
 def _rows_beyond(difference: TableDifference, decision: Decision) -> list[str]:
@@ -156,6 +163,7 @@ def _metrics_beyond(
                 beyond.append(f"{name} differs by {distance:g}")
             continue
         largest = max(largest, distance)
-        if not distance <= tolerance:
+        # What is no number is beyond any tolerance, one without an end among them.
+        if not (math.isfinite(distance) and distance <= tolerance):
             beyond.append(f"{name} differs by {distance:.3g}")
     return largest

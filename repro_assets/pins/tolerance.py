@@ -64,6 +64,7 @@ class Trial:
         probability: Largest absolute difference of a probability; None where it could not be told.
         score: Largest absolute difference of a metric that is no count; None likewise.
         decisions: Rows whose decision differs.
+        uncovered: What differs and no tolerance could cover, or was not compared, a phrase each.
         reasons: Why it did not come to its end.
         seconds: Wall clock time.
     """
@@ -74,6 +75,7 @@ class Trial:
     probability: float | None = 0.0
     score: float | None = 0.0
     decisions: int = 0
+    uncovered: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -86,6 +88,7 @@ class Trial:
             "probability": self.probability,
             "score": self.score,
             "decisions": self.decisions,
+            **({"uncovered": list(self.uncovered)} if self.uncovered else {}),
             "reasons": list(self.reasons),
             "seconds": self.seconds,
         }
@@ -104,6 +107,8 @@ def obstacle(trials: Sequence[Trial], numeric: Sequence[str]) -> str | None:
         other = [asset for asset in trial.moved if asset not in numeric]
         if other:
             return f"{trial.variant.name} changes {', '.join(other)}, which no tolerance covers"
+        if trial.uncovered:
+            return f"{trial.variant.name}: {'; '.join(trial.uncovered)}, which no tolerance covers"
         if trial.probability is None or trial.score is None:
             return f"{trial.variant.name}: how far the predictions lie apart can't be told"
     return None if trials else "nothing was tried"

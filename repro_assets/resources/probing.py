@@ -86,6 +86,7 @@ def _trial(variant: Variant, verdict: Verdict) -> Trial:
         probability=distance.probability if distance else unknown,
         score=distance.score if distance else unknown,
         decisions=distance.decisions if distance else 0,
+        uncovered=(*(distance.uncovered if distance else ()), *(f"not compared: {it}" for it in verdict.not_compared)),
         reasons=tuple(verdict.reasons),
         seconds=verdict.seconds,
     )

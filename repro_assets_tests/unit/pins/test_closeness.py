@@ -93,3 +93,23 @@ def test_a_count_may_not_differ_by_more_than_the_decisions_do() -> None:
 
 def test_the_tolerance_stands_beside_the_distance() -> None:
     assert _close().as_document()["tolerance"] == TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("rows", "metrics", "expected"),
+    [
+        pytest.param({"probability": [0.2, 0.5, 0.8]}, {"roc_auc": 0.5}, False, id="numbers that moved far"),
+        pytest.param({"probability": [0.2, 0.4, 0.9], "predicted": [0, 0, 1]}, {"tp": 2}, False, id="and decisions"),
+        pytest.param({"id": [1, 2, 4]}, {}, True, id="another row"),
+        pytest.param({"city": ["a", "b", "z"]}, {}, True, id="another column"),
+        pytest.param({"probability": [0.2, 0.5, None]}, {}, True, id="no probability"),
+        pytest.param({}, {"roc_auc": float("nan")}, True, id="no score"),
+        pytest.param({}, {"new": 1.0}, True, id="a metric that the original lacks"),
+        pytest.param({}, {"tp": 4}, True, id="a count without a decision"),
+        pytest.param({"predicted": [1, 1, 1]}, {}, True, id="a decision without a probability"),
+    ],
+)
+def test_what_a_tolerance_could_cover_is_told_from_what_it_could_not(
+    rows: dict[str, list[Any]], metrics: dict[str, float], expected: bool
+) -> None:
+    assert bool(_close(rows, metrics).uncovered) == expected

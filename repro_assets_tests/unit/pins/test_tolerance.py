@@ -99,6 +99,11 @@ def test_a_later_file_is_never_narrower_than_the_one_before() -> None:
         pytest.param((), "nothing was tried", id="nothing"),
         pytest.param((Trial(Variant("x"), {}, reasons=("gone",)),), "x did not come to its end: gone", id="blocked"),
         pytest.param((STILL, Trial(Variant("x"), {}, ("features", "model"))), "x changes features", id="other rows"),
+        pytest.param(
+            (STILL, Trial(Variant("x"), {}, NUMERIC, uncovered=("metrics differ: f1",))),
+            "x: metrics differ: f1, which no tolerance covers",
+            id="no matter of size",
+        ),
         pytest.param((Trial(Variant("x"), {}, NUMERIC, None, None),), "can't be told", id="not compared"),
     ],
 )

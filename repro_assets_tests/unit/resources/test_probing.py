@@ -100,6 +100,15 @@ def test_a_distance_that_nobody_measured_is_not_zero(monkeypatch) -> None:
     assert (trial.probability, trial.score) == (None, None)
 
 
+def test_what_no_tolerance_covers_and_what_was_not_compared_is_kept(monkeypatch) -> None:
+    stages = (EQUAL[0], StageComparison("predictions", "p", "q"))
+    other = replace(FAR, probability=0.0, score=0.0, uncovered=("1 rows are missing, 0 are new",))
+
+    trial, _ = tried(monkeypatch, verdict(stages, closeness=other, not_compared=("features: gone",)), Variant("x"))
+
+    assert trial.uncovered == ("1 rows are missing, 0 are new", "not compared: features: gone")
+
+
 def test_what_stopped_a_trial_is_kept(monkeypatch) -> None:
     trial, _ = tried(monkeypatch, verdict((), reasons=("not up",)), Variant("x"))
 
