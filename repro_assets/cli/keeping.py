@@ -94,9 +94,12 @@ def forget(
     ],
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept, so name nobody in it.")],
     dry_run: DryRun = False,
+    safe_hours: Annotated[
+        float, typer.Option(metavar="N", help="How old a file must be that no commit names (a writer may have yet to).")
+    ] = 168,
     json: Json = False,
 ) -> None:
     """Remove one person from raw versions, change data and outputs; lists the runs that are lost by it."""
     from repro_assets.verbs.commands_keep import forget as act
 
-    act(table, person, why, dry_run, json)
+    act(table, person, why, dry_run, safe_hours, json)

@@ -5,18 +5,20 @@ Here belongs what follows from who needs what; finding that out is `resources.ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from repro_assets.errors import BadInput
-from repro_assets.pins.data_version import decode
 
 # Nobody knows whether a file that no commit names belongs to a writer that has yet to commit; Delta's own VACUUM waits
 # as long.
 SAFE_AGE = timedelta(days=7)
 NEWEST = "newest version"
 _CHANGES = "_change_data"
+# A part of a key, whichever tables the experiment has: `pins.data_version` writes them.
+_PART = re.compile(r"(?P<table>[a-z][a-z0-9_]*)-v(?P<version>[0-9]{6,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class VacuumPlan:
     Attributes:
         table: Name of the raw table.
         remove: Files that no kept version needs.
-        young: Files that no commit names, too young to be taken.
+        young: Files that no commit names and that stay: too young, or perhaps a lost version's.
         kept: Versions that stay, ascending.
         expired: Versions that can be read now and can't afterwards, ascending.
-        lost: Kept versions that nothing leads to any more.
+        lost: Kept versions that nothing leads to any more; without a list of their files nothing is removed.
     """
 
     table: str
@@ -96,20 +98,40 @@ def kept_keys(holders: Iterable[Holder], given_up: Collection[str]) -> dict[str,
 
 
 def kept_versions(keys: Mapping[str, Iterable[str]], tables: Iterable[str]) -> dict[str, dict[int, tuple[str, ...]]]:
-    """Who keeps each version, by raw table; keys of other tables than the experiment's count for none."""
+    """Who keeps each version, by raw table.
+
+    A key from before a table was added, removed or moved to another place keeps its versions of the tables there are.
+
+    Raises:
+        BadInput: A key names no version of any table: nobody knows what it needs.
+    """
     names = list(tables)
     found: dict[str, dict[int, list[str]]] = {table: {} for table in names}
     for key, who in keys.items():
-        try:
-            versions = decode(key, names)
-        except BadInput:
-            continue  # the experiment had other tables then
-        for table, version in versions.items():
+        for table, version in named_versions(key):
+            if table not in found:
+                continue  # the experiment had this table then
             found[table].setdefault(version, []).extend(who)
     return {
         table: {version: tuple(dict.fromkeys(who)) for version, who in sorted(versions.items())}
         for table, versions in found.items()
     }
+
+
+def named_versions(key: str) -> list[tuple[str, int]]:
+    """Tables and versions that a key names, whatever tables the experiment has today.
+
+    Raises:
+        BadInput: It is no key: nobody knows what it needs.
+    """
+    matches = [_PART.fullmatch(part) for part in key.split("--")]
+    if not all(matches):
+        raise BadInput(
+            "somebody needs a data version that is none, so nobody knows which files; nothing was removed",
+            stored=repr(key)[:80],
+            fix="Delete the run that names it in MLflow, or take its pin away",
+        )
+    return [(match["table"], int(match["version"])) for match in matches if match]
 
 
 def plan_vacuum(
@@ -119,6 +141,7 @@ def plan_vacuum(
     changes: Mapping[int, Collection[str]],
     holders: Mapping[int, tuple[str, ...]],
     *,
+    recorded: Mapping[int, Collection[str]] | None = None,
     now: datetime,
     safe_age: timedelta = SAFE_AGE,
 ) -> VacuumPlan:
@@ -132,16 +155,25 @@ def plan_vacuum(
         needed: Data and deletion vector files of every version that the log leads to.
         changes: Change data files by the version whose commit wrote them.
         holders: Who keeps each version; the newest is kept in any case.
+        recorded: Files of versions as they were written down when those were pinned: they stay as long as the version
+            is kept, also where the log leads to it no more.
         now: The present moment (UTC).
         safe_age: How old a file must be that no commit names.
     """
     newest = max(needed, default=None)
     kept = {version: holders.get(version, (NEWEST,)) for version in needed if version in holders or version == newest}
+    lists = recorded or {}
+    lost = tuple(version for version in sorted(holders) if version not in needed)
     stays = {path for version in kept for path in (*needed[version], *changes.get(version, ()))}
+    stays.update(path for version in holders for path in lists.get(version, ()))
     named = {path for paths in (*needed.values(), *changes.values()) for path in paths}
     candidates = [file for file in found if file.path not in stays and is_data(file.path)]
-    young = [file for file in candidates if file.path not in named and not _is_old(file, now - safe_age)]
-    remove = [file for file in candidates if file not in young]
+    # A file that no commit names may be one of a kept version whose commits are lost.
+    young = [file for file in candidates if file.path not in named and (lost or not _is_old(file, now - safe_age))]
+    spared = {file.path for file in young}
+    # Without a list of its files nobody knows which of the named ones such a version needs.
+    is_safe = all(version in lists for version in lost)
+    remove = [file for file in candidates if file.path not in spared] if is_safe else []
     sizes = {file.path: file.bytes for file in found}
     gone = {file.path for file in remove}
     return VacuumPlan(
@@ -154,7 +186,7 @@ def plan_vacuum(
             for version, paths in sorted(needed.items())
             if version not in kept and gone & set(paths) and all(path in sizes for path in paths)
         ),
-        lost=tuple(version for version in sorted(holders) if version not in needed),
+        lost=lost,
     )
 
 

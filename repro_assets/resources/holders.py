@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,6 +20,7 @@ MANIFEST_TAG = "repro.manifest"
 KEY_TAG = "repro.data_version"
 _PAGE = 500
 _PARTITION = "dagster/partition"
+_OPEN = ("RUNNING", "SCHEDULED")
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -29,19 +30,31 @@ _UNFINISHED = [
 ]
 
 
-def all_holders(client: MlflowClient, experiment: str, lake: str, instance: dg.DagsterInstance) -> list[Holder]:
+def all_holders(
+    client: MlflowClient, experiments: Sequence[str], lake: str, instance: dg.DagsterInstance
+) -> list[Holder]:
     """Everybody who needs a data version.
 
     Args:
         client: Bound to the store.
-        experiment: The experiment's id.
+        experiments: Ids of all experiments of the store.
         lake: URI of the lake that keeps the pins (`RawTables.records`).
         instance: Dagster's history; call the reaper first, or runs whose process is gone count as under way.
 
     Raises:
         Outside: A store does not answer: then nothing may be removed.
     """
-    return [*of_manifests(manifest_runs(client, experiment)), *of_aliases(client), *of_people(lake), *of_runs(instance)]
+    # Runs under way first: one that ends in between has recorded its manifest by the time that manifests are read.
+    under_way = of_runs(instance)
+    with speaking_of(client.tracking_uri):
+        runs = list(all_runs(client, experiments))
+    return [
+        *of_manifests(run for run in runs if MANIFEST_TAG in run.data.tags),
+        *of_aliases(client),
+        *of_people(lake),
+        *of_unfinished(runs),
+        *under_way,
+    ]
 
 
 def manifest_runs(client: MlflowClient, experiment: str) -> list[Run]:
@@ -51,15 +64,29 @@ def manifest_runs(client: MlflowClient, experiment: str) -> list[Run]:
         Outside: The store failed.
     """
     with speaking_of(client.tracking_uri):
-        return [run for run in all_runs(client, experiment) if MANIFEST_TAG in run.data.tags]
+        return [run for run in all_runs(client, [experiment]) if MANIFEST_TAG in run.data.tags]
 
 
-def all_runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
-    """Every run of an experiment that was not deleted, oldest first."""
+def all_runs(
+    client: MlflowClient, experiments: Sequence[str], *, where: str = "", deleted: bool = False
+) -> Iterator[Run]:
+    """Every run of some experiments, oldest first.
+
+    Args:
+        client: Bound to the store.
+        experiments: Their ids.
+        where: A filter in MLflow's words.
+        deleted: Also those that were deleted.
+    """
     token: str | None = None
     while True:
         page = client.search_runs(
-            [experiment], max_results=_PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            list(experiments),
+            filter_string=where,
+            run_view_type=3 if deleted else 1,  # mlflow.entities.ViewType: ALL, ACTIVE_ONLY
+            max_results=_PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
         )
         yield from page
         token = page.token
@@ -94,6 +121,15 @@ def of_people(lake: str) -> list[Holder]:
     """A holder per data version that `repro pin` marked."""
     pins = storage.join(lake, PINS)
     return [Holder(key, "pinned") for key in storage.names(pins) if KEPT_MARK in storage.names(storage.join(pins, key))]
+
+
+def of_unfinished(runs: Iterable[Run]) -> list[Holder]:
+    """A holder per MLflow run that has not ended: of a reproduction, a probe or another installation too."""
+    return [
+        Holder(key, f"MLflow run {run.info.run_id}, under way", running=True)
+        for run in runs
+        if run.info.status in _OPEN and (key := run.data.tags.get(KEY_TAG)) is not None
+    ]
 
 
 def of_runs(instance: dg.DagsterInstance) -> list[Holder]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.leftovers import Folder, OutputName, StandingOutput
 from repro_assets.pins.output import Output
 from repro_assets.resources import storage
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
     from repro_assets.settings import Settings
 
+# The assets that write outputs; folders of other names are not looked at.
+ASSETS = (*EXPERIMENT.table_names, "train_test_snapshot", "features", "model", "predictions")
 _RAW = "raw"
+_MARKER = "_COMPLETE.json"
+_KEY = re.compile(r"[a-z][a-z0-9_]*-v[0-9]{6,18}(--[a-z][a-z0-9_]*-v[0-9]{6,18})*", re.ASCII)
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
 _ATTEMPT = re.compile(r"attempt-[0-9a-f]{32}")
 _STAGED = re.compile(r".*\.[0-9a-f]{32}\.part")
 _CONFLICT = "_CONFLICT-"
@@ -35,13 +41,17 @@ def standing_outputs(lake: Lake) -> list[StandingOutput]:
     Raises:
         DataDamaged: A marker can't be read: then nobody knows what it needs.
     """
-    return [
-        _standing(lake, OutputName(asset, key, identity))
-        for asset in storage.names(lake.root)
-        if asset != _RAW and not asset.startswith("_")
-        for key in storage.names(storage.join(lake.root, asset))
-        for identity in storage.names(storage.join(lake.root, asset, key))
-    ]
+    found = ((name, storage.stats_below(lake.folder(name.asset, name.key, name.identity))) for name in _names(lake))
+    return [_standing(lake, name, below) for name, below in found if _is_output(below)]
+
+
+def complete_outputs(lake: Lake) -> set[OutputName]:
+    """Outputs whose marker stands; markers are not read."""
+    return {
+        name
+        for name in _names(lake)
+        if storage.exists(storage.join(lake.folder(name.asset, name.key, name.identity), _MARKER))
+    }
 
 
 def staged_files(lake: Lake) -> list[Folder]:
@@ -125,9 +135,30 @@ def is_held(key: str, settings: Settings) -> bool:
         return True
 
 
-def _standing(lake: Lake, name: OutputName) -> StandingOutput:
+def is_output_path(path: str) -> bool:
+    """Whether a file of the lake, relative to it, lies in a folder that is named as an output's."""
+    parts = path.split("/")
+    is_deep = len(parts) > 3  # ASSET/KEY/IDENTITY/…
+    return is_deep and parts[0] in ASSETS and bool(_KEY.fullmatch(parts[1]) and _IDENTITY.fullmatch(parts[2]))
+
+
+def _names(lake: Lake) -> Iterator[OutputName]:
+    """Folders that are named as outputs are; whatever else lies in the lake is somebody else's."""
+    for asset in ASSETS:
+        for key in storage.names(storage.join(lake.root, asset)):
+            if _KEY.fullmatch(key):
+                for identity in storage.names(storage.join(lake.root, asset, key)):
+                    if _IDENTITY.fullmatch(identity):
+                        yield OutputName(asset, key, identity)
+
+
+def _is_output(below: Iterable[str]) -> bool:
+    first = {path.split("/", 1)[0] for path in below}
+    return _MARKER in first or any(_ATTEMPT.fullmatch(name) for name in first)
+
+
+def _standing(lake: Lake, name: OutputName, below: dict[str, tuple[int, datetime | None]]) -> StandingOutput:
     uri = lake.folder(name.asset, name.key, name.identity)
-    below = storage.stats_below(uri)
     marker = lake.find(name.asset, name.key, name.identity)
     used = {path.split("/", 1)[0] for output in _recorded(uri, marker, below) for path in _paths(output)}
     attempts = sorted({path.split("/", 1)[0] for path in below} - used)

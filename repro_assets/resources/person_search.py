@@ -16,7 +16,8 @@ from repro_assets.resources import storage
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_TEXTS = (".json", ".csv", ".txt", ".md", ".html")
+# Dagster keeps what processes printed in `.out` and `.err`, and its events in databases whose texts stand as they are.
+_TEXTS = (".json", ".csv", ".txt", ".md", ".html", ".log", ".out", ".err", ".db", ".sqlite")
 _MOST_TEXT = 64 * 1024 * 1024
 
 

@@ -7,14 +7,18 @@ https://docs.delta.io/latest/delta-utility.html#vacuum-with-inventory
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import Outside
+from repro_assets.pins.data_files import FileList
 from repro_assets.pins.retention import FoundFile
+from repro_assets.pins.table_files import is_elsewhere
 from repro_assets.resources import storage
+from repro_assets.resources.table_files import LoggedVersion, logged_versions
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,6 +39,50 @@ def found_files(uri: str) -> list[FoundFile]:
         for path, (size, written) in sorted(storage.stats_below(uri).items())
         if not path.startswith("_delta_log/")
     ]
+
+
+def needed_files(uri: str) -> list[LoggedVersion]:
+    """Every version that the log leads to, with paths as `found_files` gives them.
+
+    Raises:
+        DataDamaged: A commit or checkpoint can't be read.
+    """
+    return [
+        LoggedVersion(
+            one.version,
+            frozenset(inside(uri, path) for path in one.files),
+            frozenset(inside(uri, path) for path in one.changes),
+        )
+        for one in logged_versions(uri)
+    ]
+
+
+def recorded_files(records: str, table: str, uri: str) -> dict[int, frozenset[str]]:
+    """Files of pinned versions as they were written down (`_files/TABLE/VERSION-….json`), by version.
+
+    Raises:
+        DataDamaged: A list can't be read: then nobody knows what its version needs.
+    """
+    folder, found = storage.join(records, "_files", table), dict[int, frozenset[str]]()
+    for name in storage.names(folder):
+        if name.endswith(".json"):
+            where = storage.join(folder, name)
+            listed = FileList.from_json(storage.read_bytes(where), where)
+            paths = frozenset(inside(uri, file.path) for file in listed.files)
+            found[listed.version] = found.get(listed.version, frozenset()) | paths
+    return found
+
+
+def inside(uri: str, path: str) -> str:
+    """A path of the log relative to its table where it lies below it: some writers give absolute ones."""
+    if not is_elsewhere(path):
+        return path
+    root = _local(uri).rstrip("/") + "/"
+    return _local(path).removeprefix(root)
+
+
+def _local(uri: str) -> str:
+    return re.sub(r"^file:/*", "/", uri)
 
 
 def remove_files(spark: SparkSession, uri: str, files: Iterable[FoundFile]) -> None:

@@ -40,7 +40,7 @@ def unfinished_mlflow(settings: Settings, experiment: str, before: datetime) -> 
     client = connect(settings.mlflow_tracking_uri)
     with speaking_of(settings.mlflow_tracking_uri):
         found = client.get_experiment_by_name(experiment)
-        for run in all_runs(client, found.experiment_id) if found else ():
+        for run in all_runs(client, [found.experiment_id]) if found else ():
             begun = datetime.fromtimestamp((run.info.start_time or 0) / 1000, UTC)
             if run.info.status != "RUNNING" or begun >= before:
                 continue

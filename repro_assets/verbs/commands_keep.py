@@ -14,29 +14,40 @@ from repro_assets.verbs import keep_printing, printing
 from repro_assets.verbs.opened import say, spark_opener, tidy_instance
 
 if TYPE_CHECKING:
-    from repro_assets.pins.retention import Holder
+    from repro_assets.pins.retention import Holder, VacuumPlan
     from repro_assets.settings import Settings
+    from repro_assets.verbs.forget import ForgetPlan
 
 _MOST_HOURS = 24 * 3650
 
 
 def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro vacuum`."""
+    from repro_assets.resources.belonging import claim
     from repro_assets.resources.given_up import given_up
     from repro_assets.verbs import vacuum as verb
 
     here, raw_tables = settings_module.load(), RawTables()
     safe_age = _hours(safe_hours)
-    with verb.nobody_writes(table, here):
-        wanted = verb.plan(
+
+    def planned() -> VacuumPlan:
+        return verb.plan(
             table,
             raw_tables,
             _holders(here, raw_tables),
             given_up(raw_tables.records),
             safe_age=safe_age,
         )
-        if not dry_run:
-            verb.vacuum(wanted, raw_tables, spark_opener(here))
+
+    verb.require_own(raw_tables)
+    with verb.nobody_writes(table, here):
+        wanted, open_spark = planned(), spark_opener(here)
+        if not dry_run and wanted.remove:
+            claim(here, lake=raw_tables.records)
+            # Spark takes its time to start: who needs what is asked again when it stands.
+            open_spark()
+            wanted = planned()
+            verb.vacuum(wanted, raw_tables, open_spark)
     if json:
         printing.document(verb.document(wanted, dry_run=dry_run))
     else:
@@ -86,17 +97,19 @@ def verify(key: str | None, every: bool, json: bool) -> None:
 
 def gc(dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro gc`."""
+    from repro_assets.resources.belonging import claim, open_holders
     from repro_assets.resources.given_up import given_up
-    from repro_assets.resources.tracking_store import connect, initialise
     from repro_assets.verbs import gc as verb
 
     here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
     instance = tidy_instance(here)
-    experiment = initialise(here, EXPERIMENT.name)
-    client = connect(here.mlflow_tracking_uri)
-    wanted = verb.plan(here, client, experiment, instance, list(given_up(raw_tables.records)), safe_age=safe_age)
+    store = open_holders(here, EXPERIMENT.name, lake=here.lake)
+    dropped = list(given_up(raw_tables.records))
+    wanted = verb.plan(here, store.client, store.experiments, instance, dropped, safe_age=safe_age)
     if not dry_run:
-        verb.gc(wanted, here)
+        claim(here, lake=here.lake)
+        for key in verb.gc(wanted, here, lambda key: verb.recorded_now(store.client, store.experiments, key)):
+            say(f"left alone: a run came to {key} in between")
     if json:
         printing.document(verb.document(wanted, dry_run=dry_run))
     else:
@@ -115,25 +128,37 @@ def doctor(json: bool) -> None:
     verb.require_well(found)
 
 
-def forget(table: str, person: str, why: str, dry_run: bool, json: bool) -> None:
+def forget(table: str, person: str, why: str, dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro forget`."""
+    from repro_assets.resources.belonging import claim
     from repro_assets.verbs import forget as verb
-    from repro_assets.verbs.vacuum import nobody_writes
+    from repro_assets.verbs.vacuum import nobody_writes, require_own
 
-    here, raw_tables = settings_module.load(), RawTables()
-    holders = _holders(here, raw_tables)
+    here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
+    require_own(raw_tables)
+
+    def planned() -> ForgetPlan:
+        return verb.plan(table, person, here, raw_tables, _holders(here, raw_tables))
+
+    young: list[str] = []
     with nobody_writes(table, here):
-        wanted = verb.plan(table, person, here, raw_tables, holders)
+        wanted, open_spark = planned(), spark_opener(here)
         if not dry_run:
-            verb.forget(
-                wanted, person, why, raw_tables, holders, spark_opener(here), lambda: gc(False, 24.0, json=False)
+            claim(here, lake=raw_tables.records)
+            if wanted.files:
+                # Spark takes its time to start: who needs what is asked again when it stands.
+                open_spark()
+                wanted = planned()
+            ways = verb.Ways(
+                lambda: _holders(here, raw_tables), open_spark, lambda: gc(False, 24.0, json=False), safe_age
             )
+            young = verb.forget(wanted, person, why, raw_tables, ways)
     if json:
         printing.document(verb.document(wanted, dry_run=dry_run))
     else:
         keep_printing.forgotten(wanted, dry_run=dry_run)
     if not dry_run:
-        verb.require_forgotten(verb.plan(table, person, here, RawTables(), holders))
+        verb.require_forgotten(verb.plan(table, person, here, RawTables(), _holders(here, raw_tables)), young)
 
 
 def _hours(count: float) -> timedelta:
@@ -143,9 +168,8 @@ def _hours(count: float) -> timedelta:
 
 
 def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:
+    from repro_assets.resources.belonging import open_holders
     from repro_assets.resources.holders import all_holders
-    from repro_assets.resources.tracking_store import connect, initialise
 
-    instance = tidy_instance(here)
-    experiment = initialise(here, EXPERIMENT.name)
-    return all_holders(connect(here.mlflow_tracking_uri), experiment, raw_tables.records, instance)
+    store = open_holders(here, EXPERIMENT.name, lake=raw_tables.records)
+    return all_holders(store.client, store.experiments, raw_tables.records, tidy_instance(here))

@@ -6,19 +6,20 @@ files. What is left is searched again: a file that still holds the person is an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, DataDamaged, Outside
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.pins.data_version import decode
-from repro_assets.pins.retention import FoundFile, Holder
+from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, named_versions
 from repro_assets.resources import storage
+from repro_assets.resources.leftovers import is_output_path
 from repro_assets.resources.person_search import artifacts_with, as_value, files_with
 from repro_assets.resources.raw_version import table_properties
-from repro_assets.resources.table_files import logged_versions
-from repro_assets.resources.table_vacuum import found_files, remove_files
+from repro_assets.resources.table_vacuum import found_files, needed_files, remove_files
+from repro_assets.resources.tracking_store import redacted, sqlite_file
 from repro_assets.verbs import unpin
 from repro_assets.verbs.vacuum import plan as plan_vacuum
 from repro_assets.verbs.vacuum import vacuum
@@ -33,6 +34,23 @@ SCHEMA = "repro-forget/1"
 
 
 @dataclass(frozen=True)
+class Ways:
+    """How forgetting is carried out.
+
+    Attributes:
+        holders: Everybody who needs a data version, asked anew each time.
+        open_spark: Opens the session.
+        collect: Removes the outputs of what was given up (`repro gc`).
+        safe_age: How old a file must be that no commit names: a writer may have yet to.
+    """
+
+    holders: Callable[[], Sequence[Holder]]
+    open_spark: Callable[[], SparkSession]
+    collect: Callable[[], None]
+    safe_age: timedelta = SAFE_AGE
+
+
+@dataclass(frozen=True)
 class ForgetPlan:
     """What forgetting a person takes.
 
@@ -44,7 +62,8 @@ class ForgetPlan:
         keys: Data versions to give up.
         runs: Who can't count on them any more; these runs can't be reproduced.
         outputs: Output files that hold the person, relative to the lake.
-        by_hand: Places that are only found, not changed: texts in MLflow, workspaces that were kept.
+        by_hand: Places that are only found, not changed: texts in MLflow or its address where the store is another's,
+            logs, Dagster's history, workspaces that were kept, files in the lake that are nobody's output.
     """
 
     table: str
@@ -75,13 +94,13 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
     _require_searchable(table, raw_tables)
     uri, column = raw_tables.uri(table), EXPERIMENT.split_key
     files = files_with(uri, [file.path for file in found_files(uri)], column, person)
-    logged = list(logged_versions(uri))
+    logged = needed_files(uri)
     versions = tuple(one.version for one in logged if one.files & set(files))
-    outputs = files_with(settings.lake, _output_files(settings.lake), column, person)
+    holding = files_with(settings.lake, _lake_files(settings.lake), column, person)
+    outputs = [path for path in holding if is_output_path(path)]
     keys = {holder.key for holder in holders if _holds(holder.key, table, versions)} | {
         path.split("/")[1] for path in outputs
     }
-    kept_workspaces = [str(path) for path in sorted((settings.var / "reproductions").glob("*"))]
     return ForgetPlan(
         table=table,
         files=tuple(sorted(files)),
@@ -90,7 +109,10 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
         keys=tuple(sorted(keys)),
         runs=tuple(sorted({holder.who for holder in holders if holder.key in keys})),
         outputs=tuple(sorted(outputs)),
-        by_hand=(*(str(path) for path in artifacts_with(settings.mlflow_artifacts, person)), *kept_workspaces),
+        by_hand=(
+            *_by_hand(settings, person),
+            *(storage.join(settings.lake, path) for path in holding if path not in outputs),
+        ),
     )
 
 
@@ -99,10 +121,8 @@ def forget(
     person: str,
     why: str,
     raw_tables: RawTables,
-    holders: Sequence[Holder],
-    open_spark: Callable[[], SparkSession],
-    collect: Callable[[], None],
-) -> None:
+    ways: Ways,
+) -> list[str]:
     """Do it, under the lock of the table (`vacuum.nobody_writes`).
 
     Args:
@@ -110,9 +130,10 @@ def forget(
         person: The id; it is written down nowhere.
         why: The reason, which is.
         raw_tables: As they stand now.
-        holders: Everybody who needs a data version.
-        open_spark: Opens the session.
-        collect: Removes the outputs of what was given up (`repro gc`).
+        ways: How it is carried out.
+
+    Returns:
+        Files that hold the person and stay for now: no commit names them, and they are young.
 
     Raises:
         BadInput: A data version is in use: a run of it is under way, or the champion is of it; nothing was changed.
@@ -120,24 +141,39 @@ def forget(
     """
     already, newest = unpin.state(raw_tables)
     # All of them before the first: what is refused leaves everything as it was.
+    holders = ways.holders()
     given_up = [unpin.plan(key, why, holders, [*already, key], newest) for key in wanted.keys]
     if wanted.in_newest:
-        _delete(open_spark(), raw_tables.uri(wanted.table), person)
+        _delete(ways.open_spark(), raw_tables.uri(wanted.table), person)
     for one in given_up:
         unpin.unpin(one, raw_tables)
     everybody = [*already, *wanted.keys]
     tables = _anew(raw_tables)
-    vacuum(plan_vacuum(wanted.table, tables, holders, everybody), tables, open_spark)
-    _remove_what_still_holds(wanted.table, person, tables, open_spark)
-    collect()
+    # Asked anew: rewriting the table took its time, and somebody may have pinned another version of it.
+    vacuum(plan_vacuum(wanted.table, tables, ways.holders(), everybody), tables, ways.open_spark)
+    young = _remove_what_still_holds(wanted.table, person, tables, ways)
+    ways.collect()
+    return young
 
 
-def require_forgotten(left: ForgetPlan) -> None:
+def require_forgotten(left: ForgetPlan, young: Sequence[str] = ()) -> None:
     """Search again, after everything was printed.
+
+    Args:
+        left: What a new search finds.
+        young: Files that were left since a writer may have yet to commit them.
 
     Raises:
         DataDamaged: A file still holds the person.
     """
+    still = [path for path in young if path in left.files]
+    if still:
+        raise DataDamaged(
+            f"{len(still)} files that hold the person are too young: no commit names them, and a writer may have yet to",
+            where=left.table,
+            stored=still[0],
+            fix="Run it again when the writer has ended, with `--safe-hours 0`, or after the seven days of `--safe-hours`",
+        )
     files = [*left.files, *left.outputs]
     if files:
         raise DataDamaged(
@@ -170,14 +206,23 @@ def _require_searchable(table: str, raw_tables: RawTables) -> None:
 
 
 def _holds(key: str, table: str, versions: Sequence[int]) -> bool:
-    try:
-        return decode(key, EXPERIMENT.table_names)[table] in versions
-    except BadInput:
-        return False  # of another experiment
+    return any(name == table and version in versions for name, version in named_versions(key))
 
 
-def _output_files(lake: str) -> list[str]:
-    return [path for path in storage.files_below(lake) if not path.startswith(("raw/", "_")) and path.count("/") > 2]
+def _lake_files(lake: str) -> list[str]:
+    return [path for path in storage.files_below(lake) if not path.startswith(("raw/", "_"))]
+
+
+def _by_hand(settings: Settings, person: str) -> list[str]:
+    logs = [settings.var / "logs", settings.dagster_home]
+    found = [path for folder in (settings.mlflow_artifacts, *logs) for path in artifacts_with(folder, person)]
+    database = sqlite_file(settings.mlflow_tracking_uri)
+    is_own = database is not None and database.is_relative_to(settings.var)
+    workspaces = sorted((settings.var / "reproductions").glob("*"))
+    return [
+        *([] if is_own else [redacted(settings.mlflow_tracking_uri)]),
+        *(str(path) for path in [*found, *workspaces]),
+    ]
 
 
 def _delete(spark: SparkSession, uri: str, person: str) -> None:
@@ -199,20 +244,33 @@ def _delete(spark: SparkSession, uri: str, person: str) -> None:
         ) from error
 
 
-def _remove_what_still_holds(
-    table: str, person: str, raw_tables: RawTables, open_spark: Callable[[], SparkSession]
-) -> None:
-    """Change data of the deletion itself, and files that no commit names: a vacuum leaves both for a time."""
+def _remove_what_still_holds(table: str, person: str, raw_tables: RawTables, ways: Ways) -> list[str]:
+    """Take change data of the deletion itself, and old files that no commit names; returns the young ones, which stay."""
     uri = raw_tables.uri(table)
-    logged = list(logged_versions(uri))
-    left = set(files_with(uri, [file.path for file in found_files(uri)], EXPERIMENT.split_key, person))
+    found = found_files(uri)
+    logged = needed_files(uri)
+    left = set(files_with(uri, [file.path for file in found], EXPERIMENT.split_key, person))
     if left and logged and left & logged[-1].files:
         raise Outside(
             "the newest version still holds the person", where=uri, fix="Somebody wrote them anew: start again"
         )
-    files: list[FoundFile] = [file for file in found_files(uri) if file.path in left]
-    if files:
-        remove_files(open_spark(), uri, files)
+    named = {path for one in logged for path in (*one.files, *one.changes)}
+    goes, young = split_young([file for file in found if file.path in left], named, ways.safe_age, datetime.now(UTC))
+    if goes:
+        remove_files(ways.open_spark(), uri, goes)
+    return [file.path for file in young]
+
+
+def split_young(
+    files: Sequence[FoundFile], named: Collection[str], safe_age: timedelta, now: datetime
+) -> tuple[list[FoundFile], list[FoundFile]]:
+    """Files that may go, and those that may have a writer yet: no commit names them, and they are not old enough."""
+    young = [
+        file
+        for file in files
+        if safe_age and file.path not in named and (file.written is None or file.written >= now - safe_age)
+    ]
+    return [file for file in files if file not in young], young
 
 
 def _anew(raw_tables: RawTables) -> RawTables:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
-from repro_assets.pins.retention import Holder, kept_keys, kept_versions
+from repro_assets.pins.retention import Holder, kept_keys, kept_versions, named_versions
 from repro_assets.resources.given_up import GivenUp, give_up, given_up
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class UnpinPlan:
     freed: tuple[str, ...]
 
 
-def plan(key: str, why: str, holders: Sequence[Holder], already: Iterable[str], newest: dict[str, int]) -> UnpinPlan:
+def plan(key: str, why: str, holders: Sequence[Holder], already: Collection[str], newest: dict[str, int]) -> UnpinPlan:
     """What is given up, and what that means.
 
     Args:
@@ -53,18 +53,20 @@ def plan(key: str, why: str, holders: Sequence[Holder], already: Iterable[str], 
         BadInput: The key is none, there is no reason, nobody keeps the version, a run of it is under way, or the
             champion is of it.
     """
-    wanted = decode(key, EXPERIMENT.table_names)
     if not why.strip() or len(why) > _LONGEST or not why.isprintable():
         raise BadInput("giving up needs a reason", stored=repr(why)[:60], expected=f"--why, one line up to {_LONGEST}")
     own = [holder for holder in holders if holder.key == key]
-    if not own and key not in already:
+    # What somebody keeps may be of a time when the experiment had other tables.
+    is_known = own or key in already
+    wanted = dict(named_versions(key)) if is_known else decode(key, EXPERIMENT.table_names)
+    if not is_known:
         raise BadInput("nobody keeps this data version", where=key, fix="`repro vacuum TABLE` takes it as it is")
     _refuse_used(key, own)
     others = kept_versions(kept_keys(holders, {*already, key}), EXPERIMENT.table_names)
     kept = [
         f"{table}@{version}"
         for table, version in wanted.items()
-        if version in others[table] or version == newest.get(table)
+        if version in others.get(table, ()) or version == newest.get(table)
     ]
     freed = [name for table, version in wanted.items() if (name := f"{table}@{version}") not in kept]
     return UnpinPlan(key, why.strip(), tuple(dict.fromkeys(one.who for one in own)), tuple(kept), tuple(freed))

@@ -14,8 +14,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.retention import SAFE_AGE, Holder, VacuumPlan, kept_keys, kept_versions, plan_vacuum
 from repro_assets.resources import given_up as record
 from repro_assets.resources.expiry import record_vacuum
-from repro_assets.resources.table_files import logged_versions
-from repro_assets.resources.table_vacuum import found_files, remove_files
+from repro_assets.resources.table_vacuum import found_files, needed_files, recorded_files, remove_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,22 +44,24 @@ def plan(
         safe_age: How old a file must be that no commit names.
 
     Raises:
-        BadInput: There is no such table.
-        DataDamaged: The log can't be read: then nothing is removed.
+        BadInput: There is no such table, or it belongs to another installation.
+        DataDamaged: The log or a list of files can't be read: then nothing is removed.
     """
     _require_table(table)
+    require_own(raw_tables)
     uri = raw_tables.uri(table)
     if not raw_tables.versions(table):
         raise BadInput("there is no such raw table", where=uri, fix=f"`repro ingest {table} FILE…` makes it")
     # Files first: what a writer commits in between is then in no list of what may go.
     found = found_files(uri)
-    logged = list(logged_versions(uri))
+    logged = needed_files(uri)
     return plan_vacuum(
         table,
         found,
         {version.version: version.files for version in logged},
         {version.version: version.changes for version in logged},
         kept_versions(kept_keys(holders, given_up), EXPERIMENT.table_names)[table],
+        recorded=recorded_files(raw_tables.records, table, uri),
         now=datetime.now(UTC),
         safe_age=safe_age,
     )
@@ -84,9 +85,11 @@ def vacuum(wanted: VacuumPlan, raw_tables: RawTables, open_spark: Callable[[], S
         "files": len(wanted.remove),
         "bytes": wanted.bytes,
     }
+    # Spark first: it may fail to open, and then nothing was removed and nothing is written down.
+    spark = open_spark()
     # Before the first file goes: whoever finds one missing is told why, also where this process dies in between.
     record_vacuum(raw_tables, wanted.table, f"{entry['when']}-{uuid.uuid4().hex[:8]}", entry)
-    remove_files(open_spark(), raw_tables.uri(wanted.table), wanted.remove)
+    remove_files(spark, raw_tables.uri(wanted.table), wanted.remove)
 
 
 @contextmanager
@@ -111,6 +114,21 @@ def nobody_writes(table: str, settings: Settings) -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+def require_own(raw_tables: RawTables) -> None:
+    """Refuse raw tables of another lake: whoever needs them is written down there.
+
+    Raises:
+        BadInput: `REPRO_RAW` names another lake than `REPRO_LAKE`.
+    """
+    if raw_tables.root != raw_tables.records:
+        raise BadInput(
+            "these raw tables belong to another installation, which knows who needs them",
+            where=raw_tables.root,
+            expected=raw_tables.records,
+            fix="Start it there, with REPRO_LAKE at its lake and without REPRO_RAW",
+        )
 
 
 def _require_table(table: str) -> None:

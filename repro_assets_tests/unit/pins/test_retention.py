@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from repro_assets.errors import BadInput
 from repro_assets.pins.retention import (
     FoundFile,
     Holder,
@@ -61,6 +63,24 @@ def test_keys_of_another_experiment_keep_nothing_of_this_one() -> None:
 
 
 @pytest.mark.parametrize(
+    "old",
+    [
+        pytest.param("covid_cases-v000003", id="a table was added since"),
+        pytest.param("covid_cases-v000003--weather-v000001", id="a table was removed since"),
+        pytest.param("weather-v000001--covid_cases-v000003", id="they were reordered"),
+    ],
+)
+def test_a_key_of_other_tables_keeps_those_that_are_left(old) -> None:
+    assert kept_versions({old: ("run x",)}, TABLES)["covid_cases"] == {3: ("run x",)}
+
+
+@pytest.mark.parametrize("wrong", ["", "covid_cases", "covid_cases-v3", "covid_cases-v000003--", "../x"])
+def test_a_key_that_names_nothing_is_refused_and_not_skipped(wrong) -> None:
+    with pytest.raises(BadInput, match="nobody knows which files"):
+        kept_versions({wrong: ("run x",)}, TABLES)
+
+
+@pytest.mark.parametrize(
     ("kept", "gone", "expired"),
     [
         pytest.param((), {"a", "_change_data/1", "_change_data/2"}, (0,), id="nobody needs any"),
@@ -96,6 +116,22 @@ def test_a_file_that_no_commit_names_goes_only_when_it_is_old() -> None:
 
 def test_a_version_whose_files_were_gone_before_does_not_expire_now() -> None:
     assert plan(gone=("a",)).expired == ()
+
+
+def with_a_lost_version(**options: Any) -> VacuumPlan:
+    found = [FoundFile(path, size, OLD) for path, size in {**SIZES, "of 17": 1, "orphan": 1}.items()]
+    return plan_vacuum("covid_cases", found, NEEDED, CHANGES, {17: ("run x",)}, now=NOW, **options)
+
+
+def test_while_a_kept_version_is_lost_files_that_no_commit_names_stay_and_so_does_its_list() -> None:
+    found = with_a_lost_version(recorded={17: {"of 17", "a"}})
+
+    assert removed(found) == {"_change_data/1", "_change_data/2"}
+    assert {file.path for file in found.young} == {"orphan"}
+
+
+def test_a_lost_version_without_a_list_of_its_files_stops_everything() -> None:
+    assert removed(with_a_lost_version(recorded={3: {"b"}})) == set()
 
 
 def test_a_kept_version_that_nothing_leads_to_is_named() -> None:

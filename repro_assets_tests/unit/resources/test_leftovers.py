@@ -19,6 +19,7 @@ from repro_assets.resources.leftovers import (
     capsule_files,
     capsules_named,
     champions_used,
+    complete_outputs,
     disk_use,
     is_held,
     named_outputs,
@@ -27,7 +28,7 @@ from repro_assets.resources.leftovers import (
 )
 from repro_assets_tests.unit.pins.run_records import KEY
 
-NAME = OutputName("features", KEY, "one")
+NAME = OutputName("features", KEY, "1" * 64)
 
 
 def write(lake: Lake, *, complete: bool) -> str:
@@ -75,9 +76,28 @@ def test_records_and_raw_tables_are_no_outputs(lake, tmp_path) -> None:
     assert [file.uri.rsplit(".", 1)[-1] for file in staged_files(lake)] == ["part"]
 
 
+def test_folders_of_other_names_and_stray_files_are_no_outputs(lake, tmp_path) -> None:
+    strays = (
+        "notes.txt",
+        "notebooks/a/b/c.txt",
+        "features/README",
+        f"features/{KEY}/README",
+        f"features/{KEY}/backup/attempt-{'0' * 32}/x",
+        f"features/{KEY}/{'2' * 64}/mine.txt",
+        f"features/old/{'2' * 64}/_COMPLETE.json",
+    )
+    for path in strays:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"1")
+    write(lake, complete=True)
+
+    assert [found.name for found in standing_outputs(lake)] == [NAME]
+    assert complete_outputs(lake) == {NAME}
+
+
 def test_a_marker_that_can_not_be_read_stops_everything(lake, tmp_path) -> None:
     write(lake, complete=True)
-    (tmp_path / "features" / KEY / "one" / "_COMPLETE.json").write_bytes(b"{")
+    (tmp_path / "features" / KEY / ("1" * 64) / "_COMPLETE.json").write_bytes(b"{")
 
     with pytest.raises(DataDamaged, match="marker can't be read"):
         standing_outputs(lake)

@@ -1,0 +1,38 @@
+"""Which files forgetting takes at once, and which tables nothing may remove from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from repro_assets.errors import BadInput, DataDamaged
+from repro_assets.pins.retention import FoundFile
+from repro_assets.verbs.forget import ForgetPlan, require_forgotten, split_young
+from repro_assets.verbs.vacuum import require_own
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+FILES = [FoundFile("named", 1, NOW), FoundFile("old", 1, NOW - timedelta(days=8)), FoundFile("young", 1, NOW)]
+
+
+@pytest.mark.parametrize(
+    ("hours", "stays"), [pytest.param(168, ["young"], id="seven days"), pytest.param(0, [], id="none")]
+)
+def test_a_young_file_that_no_commit_names_goes_only_without_a_safe_age(hours, stays) -> None:
+    goes, young = split_young(FILES, {"named"}, timedelta(hours=hours), NOW)
+
+    assert [file.path for file in young] == stays
+    assert [file.path for file in goes] == [file.path for file in FILES if file.path not in stays]
+
+
+def test_files_that_were_too_young_are_said_with_what_to_do() -> None:
+    left = ForgetPlan("job_changes", ("young",), (), False, (), (), (), ())
+    with pytest.raises(DataDamaged, match=r"too young.*--safe-hours 0"):
+        require_forgotten(left, ["young"])
+
+
+def test_raw_tables_of_another_installation_are_not_touched() -> None:
+    require_own(SimpleNamespace(root="file:///a", records="file:///a"))  # type: ignore[arg-type] # the two that it reads
+    with pytest.raises(BadInput, match="another installation"):
+        require_own(SimpleNamespace(root="file:///a", records="file:///b"))  # type: ignore[arg-type] # likewise
