@@ -19,9 +19,12 @@ REDACTED = "(redacted)"
 # A shorter value, or a short plain word, stands in too many texts by chance: `postgres:postgres@` is everywhere.
 SHORTEST = 6
 _SHORTEST_WORD = 12
+# One or two characters stand in every document: a number of cores may be named by a variable too.
+_SHORTEST_NAMED = 3
 
 _SECRET_NAME = re.compile(
-    r"secret|passw|passphrase|token|credential|[._-]key\b|[._-]key[._-]|[a-z]key\b|sas\b|sas[._]", re.IGNORECASE
+    r"secret|passw|passphrase|token|credential|[._-]key\b|[._-]key[._-]|[a-z]key\b|sas\b|sas[._]|[._-](?:pass|pwd|pat)$",
+    re.IGNORECASE,
 )
 # Names that only sound like one: they say where a secret is, or of what kind it is.
 _ABOUT_A_SECRET = re.compile(
@@ -30,16 +33,28 @@ _ABOUT_A_SECRET = re.compile(
 )
 _PLAIN_VALUE = re.compile(r"|true|false|\d{1,9}|\{\{secrets/[\w.-]+/[\w.-]+\}\}", re.IGNORECASE)
 
-_WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|account[_-]?key"
+_WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[._-]?key|access[._-]?key|account[._-]?key"
 # Bounded on both sides of the word: a text may be one long row of letters.
-_NAME = rf"(?:[\w.-]{{0,40}}(?:{_WORDS})[\w.-]{{0,40}}|\bsig)"
-_VALUE = r"\"[^\"]*\"|'[^']*'|[^\s,;&\"')}\]]+"
+_NAME = rf"(?:[\w.-]{{0,40}}(?:{_WORDS})[\w.-]{{0,80}}|\bsig)"
+# In braces a connection string's value may hold anything.
+_VALUE = r"(?<==)\{(?:[^{}\n]|\}\})*\}|\"[^\"]*\"|'[^']*'|[^\s,;&\"')}\]]+"
 _ASSIGNED = re.compile(rf"(?i)(?P<name>{_NAME})(?P<is>=|[\"']\s*:\s*)(?P<value>{_VALUE})")
-_HINT = re.compile(rf"(?i)(?:{_WORDS})[\w.-]{{0,40}}[=\"']|\bsig=")
+# In prose `token: …` and `secret: …` are mostly none.
+_LABEL = r"(?:passw(?:or)?d|passphrase|pwd|[\w-]{0,40}[._-](?:secret|token|key))"
+_LABELLED = re.compile(rf"(?i)(?P<name>\b{_LABEL})(?P<is>:[ \t]+)(?P<value>{_VALUE})")
+_OPTION = re.compile(rf"(?i)(?P<name>(?<!\S)--?[\w-]{{0,40}}(?:{_WORDS}))(?P<is>[ \t]+)(?P<value>(?!-){_VALUE})")
+_ORACLE = re.compile(r"(?i)(?<=jdbc:oracle:)([a-z]+:)[^\s/:@]+/[^\s@]+@")
+_HINT = re.compile(rf"(?i)(?:{_WORDS}|[._-]key)[\w.-]{{0,80}}[=\"':\s]|\bsig=")
 _AUTHORIZATION = re.compile(
     r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+|\bbearer\s+(?=\S*\d))[^\s\"',;]{6,}"
 )
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL)
+
+
+class NamedSecret(str):
+    """A value that somebody said is a secret: taken out however plain it looks, from three characters on."""
+
+    __slots__ = ()
 
 
 class Redacted(Exception):
@@ -69,16 +84,21 @@ def redact(text: str, known: Collection[str] = ()) -> str:
         known: Values that are secret whatever they look like; too short ones are passed over.
     """
     text = redact_known(text, known)
-    text = _by_rules(without_password(_KEY_BLOCK.sub(REDACTED, text)))
-    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
-    return _ASSIGNED.sub(_without_value, text) if _HINT.search(text) else text
+    text = _ORACLE.sub(r"\1***@", _KEY_BLOCK.sub(REDACTED, text))
+    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", _by_rules(without_password(text)))
+    if _HINT.search(text):
+        for pattern in (_ASSIGNED, _LABELLED, _OPTION):
+            text = pattern.sub(_without_value, text)
+    return text
 
 
 def redact_known(text: str, known: Collection[str]) -> str:
     """A text without the values that are known to be secret; too short ones are passed over."""
     # The longest first: one value may stand inside another.
     for value in sorted(filter(_is_telling, known), key=len, reverse=True):
-        text = text.replace(value, REDACTED)
+        # A short one is a secret where it stands alone, not inside another word.
+        short = rf"(?<!\w){re.escape(value)}(?!\w)" if len(value) < SHORTEST else re.escape(value)
+        text = re.sub(short, REDACTED, text)
     return text
 
 
@@ -150,6 +170,8 @@ def _stand_in(error: BaseException, known: Collection[str]) -> BaseException:
 
 
 def _is_telling(value: str) -> bool:
+    if isinstance(value, NamedSecret):
+        return len(value) >= _SHORTEST_NAMED and value.lower() not in ("true", "false")
     return len(value) >= (_SHORTEST_WORD if value.isalpha() else SHORTEST)
 
 
@@ -163,7 +185,7 @@ def _by_rules(text: str) -> str:
 
 def _without_value(match: re.Match[str]) -> str:
     value = match["value"].strip("\"'")
-    if _PLAIN_VALUE.fullmatch(value) or value in (REDACTED, "***"):
+    if _PLAIN_VALUE.fullmatch(value) or value == "***" or value.startswith(REDACTED[:-1]):
         return match[0]
     quote = match["value"][0] if match["value"][0] in "\"'" else ""
     return f"{match['name']}{match['is']}{quote}{REDACTED}{quote}"

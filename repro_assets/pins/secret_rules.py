@@ -80,11 +80,22 @@ RULES: tuple[SecretRule, ...] = (
     _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20}"),
     _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24}"),
     _rule("a signed web token", ("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
-    # A variable's reference (`$NAME`, `{name}`, `<name>`, `%s`) is none.
+    _rule(
+        "an Azure storage key",
+        ("fs.azure.account.key",),
+        r"fs\.azure\.account\.key[\w.-]{0,100}[\"']?\s*[=:,]?\s*[\"']?[A-Za-z0-9+/]{80,}={0,2}",
+    ),
+    # A variable's reference (`$NAME`, `{name}`, `<name>`, `%s`) is none; digits before a slash are a port.
     _rule(
         "a password in an address",
         ("://",),
-        rf"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>{{}}$`\\]*:(?!{_PLACEHOLDERS}@)[^\s/@\"'<>{{}}$`%\\]{{3,}}@[A-Za-z0-9\[]",
+        rf"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>{{}}$`\\]*:(?!{_PLACEHOLDERS}@|\$|/|\d+/|port/)"
+        r"(?:[^\s@\"'<>{}$`%\\]|%[0-9A-Fa-f]{2}|\$(?![{(])){3,}@[A-Za-z0-9\[]",
+    ),
+    _rule(
+        "a password in an address",
+        ("jdbc:oracle:",),
+        rf"\bjdbc:oracle:[a-z]+:[^\s/:@\"'<>{{}}$`\\]+/(?!{_PLACEHOLDERS}@)[^\s@\"'<>{{}}$`\\]{{3,}}@[A-Za-z0-9/(\[]",
     ),
 )
 

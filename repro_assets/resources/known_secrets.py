@@ -11,9 +11,9 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from repro_assets.pins.redaction import holds_a_secret, redact, redact_exception
+from repro_assets.pins.redaction import NamedSecret, holds_a_secret, redact, redact_exception
 
 Result = TypeVar("Result")
 
@@ -33,7 +33,9 @@ def known_values(environ: Mapping[str, str] | None = None) -> frozenset[str]:
         environ: Environment variables; by default those of this process, as they stand now.
     """
     values = os.environ if environ is None else environ
-    return frozenset(secret for name, value in values.items() for secret in _secrets(name, value) if secret)
+    # Named ones first: of two equal texts a set keeps the one that is there.
+    ordered = sorted(values.items(), key=lambda item: item[0] not in _NAMED)
+    return frozenset(secret for name, value in ordered for secret in _secrets(name, value) if secret)
 
 
 def clean(text: str) -> str:
@@ -69,10 +71,17 @@ class CleanLines(logging.Filter):
 
 
 def _secrets(name: str, value: str) -> Iterator[str]:
-    if name in _NAMED or holds_a_secret(name, value):
-        yield value
+    if name in _NAMED:
+        yield from map(NamedSecret, _spellings(value))
+    elif holds_a_secret(name, value):
+        yield from _spellings(value)
     if "://" in value and "@" in value:
         yield from _password(value)
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """A value as it is, and as addresses and forms spell it."""
+    return value, quote(value), quote(value, safe=""), quote_plus(value)
 
 
 def _password(address: str) -> Iterator[str]:

@@ -47,7 +47,7 @@ def test_what_is_too_long_is_cut_and_says_so() -> None:
         ("https://me:pw@host/path", "https://***@host/path"),
         ("https://token@host/path", "https://***@host/path"),
         ("https://me:p@ss@host", "https://***@host"),
-        ("https://me:pa/ss@host", "https://***@host"),
+        ("https://me:pa/ss@host", "https://***@host"),  # repro: no secret
         ("s3://key:secret@bucket/lake", "s3://***@bucket/lake"),
         ("jdbc:postgresql://me:pw@db:5432/x", "jdbc:postgresql://***@db:5432/x"),
         ("http://127.0.0.1:5000/#/runs/a@b", "http://127.0.0.1:5000/#/runs/a@b"),

@@ -14,7 +14,7 @@ ADDRESSES = {
     "https://user:p?ss#x@example.org/p.git": "https://example.org/p.git",  # repro: no secret
     "https://example.org/p.git?access_token=abc": "https://example.org/p.git",
     "https://example.org/p.git#token": "https://example.org/p.git",
-    "https://user:pa/ss@example.org/p.git": None,
+    "https://user:pa/ss@example.org/p.git": None,  # repro: no secret
     "https://[2001:db8::1]:8443/p.git": "https://[2001:db8::1]:8443/p.git",
     "https://[2001:db8::1]/p.git": "https://[2001:db8::1]/p.git",
     "ssh://git@example.org:22/p.git": "ssh://example.org:22/p.git",

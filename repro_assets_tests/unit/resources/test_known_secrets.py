@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from repro_assets.resources import known_secrets
 from repro_assets.resources.known_secrets import CleanLines, call_cleanly, clean, known_values, note_variable
 
 PLANTED = "hunter2-planted"
@@ -17,7 +18,7 @@ PLANTED = "hunter2-planted"
         ("SERVICE_PASSWORD", PLANTED),
         ("AWS_SECRET_ACCESS_KEY", PLANTED),
         ("MLFLOW_TRACKING_URI", f"http://me:{PLANTED}@host:5000"),
-        ("MLFLOW_TRACKING_URI", "http://me:hunter2%2Dplanted@host:5000"),
+        ("MLFLOW_TRACKING_URI", "http://me:hunter2%2Dplanted@host:5000"),  # repro: no secret
     ],
 )
 def test_a_variable_with_a_secret_is_known_by_name_or_form(name, value) -> None:
@@ -39,6 +40,34 @@ def test_a_variable_that_a_cluster_file_names_is_known_whatever_it_is_called(mon
     note_variable("WHATEVER")
 
     assert clean(f"said {PLANTED}") == "said (redacted)"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("abc", "abc"),
+        ("postgres", "postgres"),
+        ("p w/é", "p%20w%2F%C3%A9"),
+        ("p w/é", "p+w%2F%C3%A9"),
+        ("p w/é", "p%20w/%C3%A9"),
+    ],
+)
+def test_a_named_variable_s_value_is_taken_out_however_short_and_as_addresses_spell_it(
+    monkeypatch, value, said
+) -> None:
+    monkeypatch.setattr(known_secrets, "_NAMED", {"ZZZ"})
+    monkeypatch.setenv("A_PASSWORD", value)
+    monkeypatch.setenv("ZZZ", value)
+
+    assert clean(f"said {said}.") == "said (redacted)."
+
+
+@pytest.mark.parametrize("value", ["4", "true"])
+def test_a_named_number_or_switch_is_left_in_texts(monkeypatch, value) -> None:
+    monkeypatch.setattr(known_secrets, "_NAMED", {"ZZZ"})
+    monkeypatch.setenv("ZZZ", value)
+
+    assert clean(f"said {value}") == f"said {value}"
 
 
 def test_what_a_function_raises_is_cleaned_with_nothing_behind_it(monkeypatch) -> None:
