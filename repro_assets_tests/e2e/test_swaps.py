@@ -20,7 +20,7 @@ from repro_assets.steps.feature_columns import ORDINALS
 from repro_assets_tests.edited_sources import FORMULA, commit, copy_sources, edit
 from repro_assets_tests.installation import Installation
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 KEYS = [f"covid_cases-v{version:06d}--job_changes-v000000" for version in range(3)]
 PARAMETER = "model.C=0.01"

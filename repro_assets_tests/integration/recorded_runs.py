@@ -82,4 +82,5 @@ def _write_stage(
     }
     nested = client.create_run(experiment, tags=tags).info.run_id
     log_documents(client, nested, {"manifest.json": json.dumps(content), **documents})
+    client.set_terminated(nested, "FINISHED")
     return str(nested)
