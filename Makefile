@@ -26,10 +26,10 @@ test: setup ## unit, Dagster definitions, Spark, one end-to-end on real files (R
 test-unit: setup ## unit tests alone: no JVM, seconds
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not long and not pages and not builds" repro_assets_tests/unit
 
-test-slow: setup ## faults, reproductions, retention, two installations, your own tables
+test-slow: setup ## faults, reproductions, two installations, your own tables
 	$(PYTEST) $(SIDE_BY_SIDE) -m slow
 
-test-long: setup ## replaced components, clusters, secrets, kinds of Delta tables, crashes, fuzz with many examples; minutes each
+test-long: setup ## replaced components, retention, clusters, secrets, kinds of Delta tables, crashes, fuzz with many examples; minutes each
 	$(PYTEST) $(SIDE_BY_SIDE) -m long
 
 test-pages: setup browser ## both pages, one in a browser, backfills that are interrupted; minutes each

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import Installation, java_that_refuses
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
