@@ -1,8 +1,8 @@
 """Runs an old capsule in isolation: a workspace of its own, the run's own environment, a process that sees no live state.
 
 The process is handed the live lake to read raw rows from, the jars that were fetched, the memo of packages that were
-proved and the standalone clusters that are up (copies and links), and nothing else that belongs to this installation. Everything that it writes
-goes below the workspace, which is removed afterwards.
+proved and the standalone clusters that are up (copies and links), and nothing else that belongs to this installation.
+Everything that it writes goes below the workspace, which is removed afterwards.
 """
 
 from __future__ import annotations
@@ -14,23 +14,20 @@ import shutil
 import signal
 import subprocess
 import threading
-import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Any
-
-import psutil
+from typing import IO
 
 from repro_assets.errors import DataDamaged, Outside
 from repro_assets.one_line import printable
 from repro_assets.pins.contract import Request, Result
 from repro_assets.pins.version_file import DIGESTS
 from repro_assets.resources.known_secrets import clean
-from repro_assets.resources.process_owner import current_owner, is_alive, owner_of
+from repro_assets.resources.workspaces import Workspace, note_child
 from repro_assets.settings import THREAD_VARIABLES, Settings
 
 # What would lead the process to this installation, to other code, or to other threads than its cluster file says.
@@ -39,70 +36,9 @@ _LEFT_OUT = (
     *("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
     *THREAD_VARIABLES,
 )
-_OWNER = "owner.json"
 _LAST_LINES = 20
 _PATIENCE_SECONDS = 20
 _LOOK_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Folders of one reproduction.
-
-    Attributes:
-        folder: Holds all of them.
-    """
-
-    folder: Path
-
-    @property
-    def code(self) -> Path:
-        """The capsule, unpacked."""
-        return self.folder / "code"
-
-    @property
-    def envs(self) -> Path:
-        """Environment and cluster file of the run."""
-        return self.folder / "envs"
-
-    @property
-    def var(self) -> Path:
-        """State of the old process: its lake, its databases."""
-        return self.folder / "var"
-
-    @property
-    def lake(self) -> str:
-        """URI of the lake that the old process writes to."""
-        return f"file://{self.var / 'lake'}"
-
-
-@contextmanager
-def workspace(settings: Settings, *, keep: bool = False) -> Generator[Workspace, None, None]:
-    """Make a workspace below `var`, and remove it; first those whose process is gone.
-
-    Args:
-        settings: Where `var` is.
-        keep: Leave it there, to look at.
-
-    Raises:
-        Outside: There is no room, or no right to write.
-    """
-    root = settings.var / "reproductions"
-    try:
-        remove_abandoned(root)
-        folder = root / uuid.uuid4().hex
-        # Nobody else's: what is unpacked here is going to be run.
-        folder.mkdir(parents=True, mode=0o700)
-        (folder / _OWNER).write_text(json.dumps(current_owner()))
-    except OSError as error:
-        raise Outside("a workspace can't be made", where=root, stored=error.strerror or error) from error
-    try:
-        yield Workspace(folder)
-    finally:
-        if keep:
-            (folder / _OWNER).unlink(missing_ok=True)  # what has no owner is removed by hand only
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_envs(place: Workspace, files: Mapping[str, bytes]) -> None:
@@ -212,7 +148,7 @@ def _execute(
     reader = threading.Thread(target=_drain, args=(process.stderr, lines), daemon=True)
     reader.start()
     try:
-        _note_child(place, process)
+        note_child(place, process.pid)
         while process.poll() is None:
             _hear(lines, last, progress)
     finally:
@@ -237,13 +173,6 @@ def _hear(lines: SimpleQueue[str], last: deque[str], progress: Callable[[str], N
         progress(line)
 
 
-def _note_child(place: Workspace, process: subprocess.Popen[str]) -> None:
-    """Write down which process works here, so that whoever finds the workspace abandoned can end it."""
-    with suppress(psutil.NoSuchProcess):
-        owner = {**current_owner(), "child": owner_of(process.pid)}
-        (place.folder / _OWNER).write_text(json.dumps(owner))
-
-
 def _end(process: subprocess.Popen[str]) -> None:
     """End what is left of the group: the interpreter, and the JVM that it started."""
     if process.poll() is None:
@@ -259,31 +188,3 @@ def _signal(process: subprocess.Popen[str], number: int) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
-
-
-def abandoned(root: Path) -> list[Path]:
-    """Workspaces whose process is gone; one that was kept on purpose, or is being made, is none of them."""
-    found = []
-    for folder in root.glob("*") if root.is_dir() else ():
-        try:
-            owner = json.loads((folder / _OWNER).read_text())
-        except (OSError, ValueError):
-            continue  # being made right now, or not ours
-        if is_alive(owner) is False:
-            found.append(folder)
-    return found
-
-
-def remove_abandoned(root: Path) -> None:
-    """Remove the workspaces whose process is gone, and end what they left running."""
-    for folder in abandoned(root):
-        with suppress(OSError, ValueError):  # somebody else was faster
-            _end_child(json.loads((folder / _OWNER).read_text()).get("child"))
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _end_child(child: Mapping[str, Any] | None) -> None:
-    """A killed command leaves its old process behind, with the group that it leads."""
-    if child is not None and is_alive(child):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(int(child["pid"]), signal.SIGKILL)

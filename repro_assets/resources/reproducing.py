@@ -18,7 +18,7 @@ from repro_assets.pins.recipe import Recipe, departures, differing
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import Swap
 from repro_assets.pins.verdict import Verdict, blocked, judge
-from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
+from repro_assets.resources.capsule_process import run_capsule, write_envs
 from repro_assets.resources.capsule_store import capsule_path, unpack
 from repro_assets.resources.component_changes import Replacement, component_changes
 from repro_assets.resources.known_results import Known
@@ -29,6 +29,7 @@ from repro_assets.resources.run_environment import interpreter
 from repro_assets.resources.run_records import load_record
 from repro_assets.resources.standalone_cluster import join
 from repro_assets.resources.verdict_evidence import NUMERIC, Tables, gather
+from repro_assets.resources.workspaces import Workspace, workspace
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _plan(record: RunRecord, pantry: Pantry, way: Way) -> _Plan:
 
 
 def _computed(plan: _Plan, way: Way) -> Reproduction:
-    with workspace(way.settings, keep=way.keep) as place:
+    with workspace(way.settings, plan.recipe.data_version, keep=way.keep) as place:
         result = _run(plan.recipe, place, way)
         _raise_if_outside(result.failure)
         _raise_if_asked_wrongly(result.failure, plan)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.leftovers import SAFE_AGE, Garbage, is_old, needed_outputs, plan_capsules, plan_outputs
 from repro_assets.resources import leftovers, storage
-from repro_assets.resources.capsule_process import abandoned, remove_abandoned
 from repro_assets.resources.holders import KEY_TAG, MANIFEST_TAG, all_runs, of_runs, of_unfinished
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.tracking_store import speaking_of
+from repro_assets.resources.workspaces import abandoned, remove_abandoned
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -31,13 +31,14 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.contract import Request
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
-from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
+from repro_assets.resources.capsule_process import run_capsule, write_envs
 from repro_assets.resources.capsule_store import unpack
 from repro_assets.resources.preflight import Surroundings
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Way, reproduce
 from repro_assets.resources.run_records import load_record
 from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.workspaces import Workspace, workspace
 from repro_assets.sample.generate import generate
 from repro_assets.steps.feature_columns import ORDINALS
 from repro_assets.steps.model_inference import PROBABILITIES
@@ -318,7 +319,7 @@ def test_all_reasons_come_at_once_and_the_verdict_stands_on_the_original_though_
 def test_a_capsule_kept_from_an_older_commit_answers_as_it_did(past: Past) -> None:
     kept = json.loads((KEPT / "kept.json").read_text())
     request, here = Request.from_document(kept["request"], "kept.json"), past.settings
-    with workspace(here) as place:
+    with workspace(here, past.key) as place:
         unpack(KEPT / f"{kept['capsule']}.tar.gz", kept["capsule"], place.code)
         envs = ("conda/ml-v1.lock", "conda/ml-v1.yaml", "clusters/local-v1.json")
         write_envs(place, {name: (place.code / "envs" / name).read_bytes() for name in envs})

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -19,13 +15,14 @@ import pytest
 from repro_assets.errors import DataDamaged, Outside
 from repro_assets.pins.contract import Request, Result
 from repro_assets.pins.version_file import read_digests
-from repro_assets.resources.capsule_process import Workspace, run_capsule, workspace, write_envs
-from repro_assets.resources.process_owner import owner_of
+from repro_assets.resources.capsule_process import run_capsule, write_envs
+from repro_assets.resources.workspaces import Workspace, workspace
 from repro_assets.settings import Settings
 from repro_assets.settings import load as load_settings
 from repro_assets_tests.installation import wait_until
 
-REQUEST = Request("key", ("model",), {}, "ml-v1", False, "local-v1")
+KEY = "covid_cases-v000003--job_changes-v000001"
+REQUEST = Request(KEY, ("model",), {}, "ml-v1", False, "local-v1")
 # What every capsule of these tests does first: write down what it sees.
 SEES = "import json, os, pathlib, sys\nseen = {'env': dict(os.environ), 'cwd': os.getcwd(), 'argv': sys.argv}\n"
 ANSWERS = f"""
@@ -74,7 +71,7 @@ def _ends(pid: int) -> None:
 
 
 def test_the_capsule_gets_the_request_and_its_answer_comes_back(settings: Settings) -> None:
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(
             place,
             "request = json.loads(pathlib.Path(sys.argv[1]).read_text())\nprint(request['stages'], file=sys.stderr)"
@@ -92,7 +89,7 @@ def test_the_capsule_sees_its_own_state_and_of_the_live_one_the_raw_lake_only(
         monkeypatch.setenv(name, "/live")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("AWS_PROFILE", "somebody")
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, "print(json.dumps(seen), file=sys.stderr)" + ANSWERS)
         _, lines = _run(place, settings, {"OMP_NUM_THREADS": "1"})
         seen, env = json.loads(lines[0]), json.loads(lines[0])["env"]
@@ -113,14 +110,14 @@ def test_the_capsule_sees_its_own_state_and_of_the_live_one_the_raw_lake_only(
 def test_a_capsule_that_ends_without_an_answer_is_outside_of_what_can_be_judged(
     settings: Settings, body: str, said: str
 ) -> None:
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, body)
         with pytest.raises(Outside, match=f"ended without an answer .*{said}"):
             _run(place, settings)
 
 
 def test_an_answer_of_another_form_is_refused(settings: Settings) -> None:
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, "pathlib.Path(sys.argv[2]).write_text('{}')")
         with pytest.raises(DataDamaged, match="answered in another form"):
             _run(place, settings)
@@ -132,7 +129,7 @@ def test_what_the_capsule_started_ends_with_it(settings: Settings) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print(child.pid, file=sys.stderr)
     """
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, textwrap.dedent(body) + ANSWERS)
         _, lines = _run(place, settings)
     _ends(int(lines[0]))
@@ -143,91 +140,29 @@ def test_an_interrupt_ends_the_capsule(settings: Settings) -> None:
         raise KeyboardInterrupt(line)
 
     here = Path(sys.executable)
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, "import time\nprint(os.getpid(), file=sys.stderr, flush=True)\ntime.sleep(600)")
         with pytest.raises(KeyboardInterrupt) as raised:
             run_capsule(REQUEST, place, python=here, settings=settings, variables={}, progress=interrupt)
     _ends(int(str(raised.value)))
 
 
-def test_a_workspace_is_removed_whatever_happens_in_it(settings: Settings) -> None:
-    def fail() -> None:
-        with workspace(settings) as place:
-            assert place.folder.is_dir()
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list((settings.var / "reproductions").iterdir()) == []
-
-
-def test_a_workspace_that_is_to_be_kept_stays_whoever_comes_later(settings: Settings, tmp_path: Path) -> None:
-    keeps = f"""
-import pathlib
-from repro_assets.resources.capsule_process import workspace
-from repro_assets.settings import load
-with workspace(load({{"REPRO_VAR": {str(settings.var)!r}}}), keep=True) as place:
-    pathlib.Path({str(tmp_path / "kept")!r}).write_text(str(place.folder))
-"""
-    subprocess.run([sys.executable, "-c", keeps], check=True)
-    kept = Path((tmp_path / "kept").read_text())
-    with workspace(settings):
-        assert kept.is_dir()
-
-
-def test_the_old_process_of_a_killed_command_is_ended_by_whoever_comes_next(settings: Settings) -> None:
-    abandoned = settings.var / "reproductions" / "abandoned"
-    abandoned.mkdir(parents=True)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as old:
-        owner = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1.0, "child": owner_of(old.pid)}
-        (abandoned / "owner.json").write_text(json.dumps(owner))
-        with workspace(settings):
-            assert not abandoned.exists()
-        assert old.wait(30) == -signal.SIGKILL
-
-
 def test_an_answer_that_was_cut_is_refused(settings: Settings) -> None:
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, "pathlib.Path(sys.argv[2]).write_text('{')")
         with pytest.raises(DataDamaged, match="can't be read"):
             _run(place, settings)
 
 
-def test_a_workspace_is_nobody_elses(settings: Settings) -> None:
-    with workspace(settings) as place:
-        assert place.folder.stat().st_mode & 0o077 == 0
-
-
-def test_workspaces_of_processes_that_are_gone_are_removed_and_no_other(settings: Settings) -> None:
-    root = settings.var / "reproductions"
-    owners = {
-        "gone": {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1.0},
-        "elsewhere": {"host": "another-host", "pid": 1, "started": 1.0},
-    }
-    for name, owner in owners.items():
-        (root / name).mkdir(parents=True)
-        (root / name / "owner.json").write_text(json.dumps(owner))
-    (root / "being made").mkdir()
-    with workspace(settings) as place:
-        assert sorted(path.name for path in root.iterdir()) == sorted(["being made", "elsewhere", place.folder.name])
-
-
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, settings: Settings) -> None:
-    (tmp_path / "file").touch()
-    nowhere = dataclasses.replace(settings, var=tmp_path / "file")
-    with pytest.raises(Outside, match="a workspace can't be made"), workspace(nowhere):
-        pass
-
-
 def test_environment_files_lie_where_the_capsule_looks_with_their_digests(settings: Settings) -> None:
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         write_envs(place, {"conda/ml-v1.lock": b"lock", "clusters/local-v1.json": b"{}"})
         assert set(read_digests(place.envs)) == {"conda/ml-v1.lock", "clusters/local-v1.json"}
         assert (place.envs / "conda" / "ml-v1.lock").read_bytes() == b"lock"
 
 
 def test_the_history_of_a_clone_around_the_workspace_is_none_of_the_capsules(settings: Settings) -> None:
-    with workspace(settings) as place:
+    with workspace(settings, KEY) as place:
         _capsule(place, "print(os.environ['GIT_CEILING_DIRECTORIES'], file=sys.stderr)" + ANSWERS)
         _, lines = _run(place, settings)
         assert lines == [os.path.realpath(place.folder)]
