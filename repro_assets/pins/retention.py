@@ -16,6 +16,7 @@ from repro_assets.errors import BadInput
 # as long.
 SAFE_AGE = timedelta(days=7)
 NEWEST = "newest version"
+NEWEST_DATA = "newest data version"
 _CHANGES = "_change_data"
 # A part of a key, whichever tables the experiment has: `pins.data_version` writes them.
 _PART = re.compile(r"(?P<table>[a-z][a-z0-9_]*)-v(?P<version>[0-9]{6,18})", re.ASCII)
@@ -141,6 +142,7 @@ def plan_vacuum(
     changes: Mapping[int, Collection[str]],
     holders: Mapping[int, tuple[str, ...]],
     *,
+    newest_data: int | None = None,
     recorded: Mapping[int, Collection[str]] | None = None,
     now: datetime,
     safe_age: timedelta = SAFE_AGE,
@@ -155,13 +157,16 @@ def plan_vacuum(
         needed: Data and deletion vector files of every version that the log leads to.
         changes: Change data files by the version whose commit wrote them.
         holders: Who keeps each version; the newest is kept in any case.
+        newest_data: The newest version whose commit changed rows, which is kept too: the newest data version names it,
+            and an OPTIMIZE that stands on top has other files. None where it need not be.
         recorded: Files of versions as they were written down when those were pinned: they stay as long as the version
             is kept, also where the log leads to it no more.
         now: The present moment (UTC).
         safe_age: How old a file must be that no commit names.
     """
     newest = max(needed, default=None)
-    kept = {version: holders.get(version, (NEWEST,)) for version in needed if version in holders or version == newest}
+    always = {newest_data: (NEWEST_DATA,), newest: (NEWEST,)}
+    kept = {version: who for version in needed if (who := holders.get(version) or always.get(version))}
     lists = recorded or {}
     lost = tuple(version for version in sorted(holders) if version not in needed)
     stays = {path for version in kept for path in (*needed[version], *changes.get(version, ()))}

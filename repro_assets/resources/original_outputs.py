@@ -115,7 +115,7 @@ def _require_parts(stage: StageRecord, found: Mapping[str, str], where: str) -> 
         )
 
 
-def verify_models(stage: StageRecord, client: MlflowClient, *, may_be_gone: bool = True) -> None:
+def verify_models(stage: StageRecord, client: MlflowClient, *, may_be_gone: bool = True) -> int:
     """The registered models of a stage, file by file.
 
     Args:
@@ -123,12 +123,16 @@ def verify_models(stage: StageRecord, client: MlflowClient, *, may_be_gone: bool
         client: Bound to the store.
         may_be_gone: Whether a model without files is right: to compare with, the digest of its state is enough.
 
+    Returns:
+        How many there are.
+
     Raises:
         DataDamaged: A file is not the one that was logged, or, where it may not be, gone.
         Outside: The store failed.
     """
     with speaking_of(client.tracking_uri):
-        for version in client.search_model_versions(f"run_id = '{stage.mlflow_run_id}'"):
+        versions = client.search_model_versions(f"run_id = '{stage.mlflow_run_id}'")
+        for version in versions:
             expected = version.tags.get(_MODEL_SHA256_TAG)
             if expected is None:
                 continue
@@ -142,6 +146,7 @@ def verify_models(stage: StageRecord, client: MlflowClient, *, may_be_gone: bool
                 expected=expected,
                 fix="Restore it from a copy of the store",
             )
+        return len(versions)
 
 
 def _folder_digest(folder: Path) -> str:

@@ -67,7 +67,7 @@ class Stores:
             if any(part["kind"] in ("model", "spark_model") for part in stage.manifest["output"]["parts"]):
                 yield Item(
                     f"MLflow models of {stage.mlflow_run_id}",
-                    lambda stage=stage: _caught(lambda: verify_models(stage, self.client, may_be_gone=False)),  # type: ignore[misc] # as above
+                    lambda stage=stage: registered_models(stage, self.client),  # type: ignore[misc] # as above
                 )
         capsule = str(record.code["capsule"])
         yield Item(f"capsule {capsule[:12]}", lambda: self._capsule(capsule))
@@ -141,6 +141,22 @@ def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:
     except ReproError as error:
         return Proved((error,))
     return Proved(tuple(wrong))
+
+
+def registered_models(stage: StageRecord, client: MlflowClient) -> Proved:
+    """Prove what MLflow has of a run's models; the lake's own copy is proved with the output.
+
+    Raises:
+        Outside: The store does not answer.
+    """
+    notes: list[str] = []
+
+    def look() -> None:
+        if not verify_models(stage, client, may_be_gone=False):
+            notes.append("no version of it is registered in MLflow any more: somebody deleted it")
+
+    found = _caught(look)
+    return Proved(found.wrong, tuple(notes))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.resources.dagster_home import open_instance
 from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.table_lock import hold_tables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, spark_opener
 
@@ -73,11 +74,13 @@ def pin(tables: Sequence[str], as_of: str | None, published_as_of: str | None, j
     from repro_assets.experiment import EXPERIMENT
     from repro_assets.verbs import pin as verb
 
-    raw_tables = RawTables()
-    wanted = verb.plan(
-        raw_tables.histories(EXPERIMENT.table_names), tables, as_of_time=as_of, published_as_of=published_as_of
-    )
-    key = verb.pin(wanted, raw_tables, open_instance(settings_module.load()))
+    here, raw_tables = settings_module.load(), RawTables()
+    # A vacuum that is removing what nobody keeps ends first: what it takes can't be pinned any more.
+    with hold_tables(EXPERIMENT.table_names, here, report=say):
+        wanted = verb.plan(
+            raw_tables.histories(EXPERIMENT.table_names), tables, as_of_time=as_of, published_as_of=published_as_of
+        )
+        key = verb.pin(wanted, raw_tables, open_instance(here))
     if json:
         printing.document({"schema": "repro-pin/1", "key": key})
     else:

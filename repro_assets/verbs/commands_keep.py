@@ -10,6 +10,7 @@ from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.progress import show_progress
 from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.table_lock import hold_table
 from repro_assets.verbs import keep_printing, printing
 from repro_assets.verbs.opened import say, spark_opener, tidy_instance
 
@@ -40,7 +41,7 @@ def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
         )
 
     verb.require_own(raw_tables)
-    with verb.nobody_writes(table, here):
+    with hold_table(table, here, patience_seconds=0, report=say):
         wanted, open_spark = planned(), spark_opener(here)
         if not dry_run and wanted.remove:
             claim(here, lake=raw_tables.records)
@@ -132,7 +133,7 @@ def forget(table: str, person: str, why: str, dry_run: bool, safe_hours: float, 
     """`repro forget`."""
     from repro_assets.resources.belonging import claim
     from repro_assets.verbs import forget as verb
-    from repro_assets.verbs.vacuum import nobody_writes, require_own
+    from repro_assets.verbs.vacuum import require_own
 
     here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
     require_own(raw_tables)
@@ -141,7 +142,7 @@ def forget(table: str, person: str, why: str, dry_run: bool, safe_hours: float, 
         return verb.plan(table, person, here, raw_tables, _holders(here, raw_tables))
 
     young: list[str] = []
-    with nobody_writes(table, here):
+    with hold_table(table, here, patience_seconds=0, report=say):
         wanted, open_spark = planned(), spark_opener(here)
         if not dry_run:
             claim(here, lake=raw_tables.records)
@@ -170,6 +171,10 @@ def _hours(count: float) -> timedelta:
 def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:
     from repro_assets.resources.belonging import open_holders
     from repro_assets.resources.holders import all_holders
+    from repro_assets.resources.workspaces import of_reproductions
 
     store = open_holders(here, EXPERIMENT.name, lake=raw_tables.records)
-    return all_holders(store.client, store.experiments, raw_tables.records, tidy_instance(here))
+    return [
+        *all_holders(store.client, store.experiments, raw_tables.records, tidy_instance(here)),
+        *of_reproductions(here.var / "reproductions"),
+    ]

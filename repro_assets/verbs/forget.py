@@ -123,7 +123,7 @@ def forget(
     raw_tables: RawTables,
     ways: Ways,
 ) -> list[str]:
-    """Do it, under the lock of the table (`vacuum.nobody_writes`).
+    """Do it, under the lock of the table (`table_lock.hold_table`).
 
     Args:
         wanted: As `plan` gives it.
@@ -150,7 +150,9 @@ def forget(
     everybody = [*already, *wanted.keys]
     tables = _anew(raw_tables)
     # Asked anew: rewriting the table took its time, and somebody may have pinned another version of it.
-    vacuum(plan_vacuum(wanted.table, tables, ways.holders(), everybody), tables, ways.open_spark)
+    # Where a deletion only hid the row, its version still has the files: the one on top was rewritten without them.
+    anew = plan_vacuum(wanted.table, tables, ways.holders(), everybody, keep_newest_data=False)
+    vacuum(anew, tables, ways.open_spark)
     young = _remove_what_still_holds(wanted.table, person, tables, ways)
     ways.collect()
     return young

@@ -6,14 +6,13 @@ the offers, the lock around history and commits, and the JVM, which is opened wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput, Outside, ReproError
+from repro_assets.errors import BadInput, ReproError
 from repro_assets.feeds.anomalies import AnomalyKind, accepted_kinds
 from repro_assets.feeds.delta_commit import BatchItem, Outcome, commit_batch
 from repro_assets.feeds.git_history import GitVersion, published_versions, read_blob
@@ -23,13 +22,13 @@ from repro_assets.feeds.publication import day_in_name
 from repro_assets.feeds.published_file import read_file
 from repro_assets.feeds.registry import Feed, feed_of
 from repro_assets.resources.raw_tables import raw_table_uri
+from repro_assets.resources.table_lock import hold_table
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SCHEMA = "repro-ingest/1"
-LOCK_PATIENCE_SECONDS = 600.0
 
 
 @dataclass
@@ -144,7 +143,8 @@ def _ingest(
     *,
     skip_refused: bool = False,
 ) -> IngestResult:
-    with _lock(feed.table, settings, report):
+    # Its history is read and extended under this lock.
+    with hold_table(feed.table, settings, report=report):
         store = DeltaStore(feed, raw_table_uri(settings.raw, feed.table), open_spark, accept)
         intake = Intake(feed, store, report, skip_refused, accept)
         result = IngestResult(feed.table, intake.records)
@@ -155,32 +155,6 @@ def _ingest(
         except ReproError as error:
             raise IngestStopped(error, result) from error
     return result
-
-
-@contextmanager
-def _lock(table: str, settings: Settings, report: Callable[[str], None]) -> Generator[None]:
-    """One ingestion of a table at a time: its history is read and extended under this lock."""
-    import filelock
-
-    path = settings.var / "locks" / f"ingest-{table}.lock"
-    lock = filelock.FileLock(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        report(f"waiting for another ingestion of {table}")
-        try:
-            lock.acquire(timeout=LOCK_PATIENCE_SECONDS)
-        except filelock.Timeout as error:
-            raise Outside("another ingestion does not end", where=path, fix="End it, then try again") from error
-    except OSError as error:
-        raise Outside(
-            "the state can't be written", where=path.parent, stored=str(error), fix="Set REPRO_VAR"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class DeltaStore:

@@ -11,6 +11,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
 from repro_assets.pins.retention import Holder, kept_keys, kept_versions, named_versions
 from repro_assets.resources.given_up import GivenUp, give_up, given_up
+from repro_assets.resources.known_secrets import clean
 
 if TYPE_CHECKING:
     from repro_assets.resources.raw_tables import RawTables
@@ -50,11 +51,15 @@ def plan(key: str, why: str, holders: Sequence[Holder], already: Collection[str]
         newest: Newest version by raw table, which always stays.
 
     Raises:
-        BadInput: The key is none, there is no reason, nobody keeps the version, a run of it is under way, or the
+        BadInput: The key is none, there is no reason or one that holds a secret, nobody keeps the version, a run of it is under way, or the
             champion is of it.
     """
     if not why.strip() or len(why) > _LONGEST or not why.isprintable():
         raise BadInput("giving up needs a reason", stored=repr(why)[:60], expected=f"--why, one line up to {_LONGEST}")
+    if clean(why) != why:
+        raise BadInput(
+            "the reason holds what looks like a secret, and it is kept", fix="Say it without; nothing was done"
+        )
     own = [holder for holder in holders if holder.key == key]
     # What somebody keeps may be of a time when the experiment had other tables.
     is_known = own or key in already

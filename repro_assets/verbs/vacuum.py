@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput, Outside
+from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.retention import SAFE_AGE, Holder, VacuumPlan, kept_keys, kept_versions, plan_vacuum
 from repro_assets.resources import given_up as record
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from repro_assets.resources.raw_tables import RawTables
-    from repro_assets.settings import Settings
 
 SCHEMA = "repro-vacuum/1"
 _LISTED = 1000
@@ -33,6 +31,7 @@ def plan(
     given_up: Collection[str],
     *,
     safe_age: timedelta = SAFE_AGE,
+    keep_newest_data: bool = True,
 ) -> VacuumPlan:
     """What would go and what stays; reads the log and lists files, without a JVM.
 
@@ -42,6 +41,7 @@ def plan(
         holders: Everybody who needs a data version.
         given_up: Data versions that were given up.
         safe_age: How old a file must be that no commit names.
+        keep_newest_data: Keep the newest version that changed rows also where an OPTIMIZE stands on top of it.
 
     Raises:
         BadInput: There is no such table, or it belongs to another installation.
@@ -61,6 +61,7 @@ def plan(
         {version.version: version.files for version in logged},
         {version.version: version.changes for version in logged},
         kept_versions(kept_keys(holders, given_up), EXPERIMENT.table_names)[table],
+        newest_data=_newest_data(raw_tables, table) if keep_newest_data else None,
         recorded=recorded_files(raw_tables.records, table, uri),
         now=datetime.now(UTC),
         safe_age=safe_age,
@@ -92,30 +93,6 @@ def vacuum(wanted: VacuumPlan, raw_tables: RawTables, open_spark: Callable[[], S
     remove_files(spark, raw_tables.uri(wanted.table), wanted.remove)
 
 
-@contextmanager
-def nobody_writes(table: str, settings: Settings) -> Generator[None]:
-    """Hold the lock that ingestion of the table holds.
-
-    Raises:
-        BadInput: There is no such table.
-        Outside: The table is being written.
-    """
-    import filelock
-
-    _require_table(table)  # it becomes a file name
-    path = settings.var / "locks" / f"ingest-{table}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise Outside("the table is being written", where=table, fix="Let the ingestion end, then try again") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def require_own(raw_tables: RawTables) -> None:
     """Refuse raw tables of another lake: whoever needs them is written down there.
 
@@ -129,6 +106,12 @@ def require_own(raw_tables: RawTables) -> None:
             expected=raw_tables.records,
             fix="Start it there, with REPRO_LAKE at its lake and without REPRO_RAW",
         )
+
+
+def _newest_data(raw_tables: RawTables, table: str) -> int | None:
+    """Read from the newest backwards, and no further than needed."""
+    commits = (raw_tables.commit(table, version) for version in reversed(raw_tables.versions(table)))
+    return next((commit.version for commit in commits if commit.changes_rows), None)
 
 
 def _require_table(table: str) -> None:

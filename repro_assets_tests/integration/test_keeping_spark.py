@@ -47,11 +47,11 @@ KINDS = {
 }
 
 
-def made(spark: SparkSession, lake: Path, properties: str) -> Path:
+def made(spark: SparkSession, lake: Path, properties: str, common: str = COMMON) -> Path:
     """A table of five versions; the first has no rows."""
     folder = lake / "raw" / TABLE
     name = f"delta.`{folder}`"
-    spark.sql(f"CREATE TABLE {name} (id BIGINT, v STRING) USING delta TBLPROPERTIES ({COMMON}{properties})")
+    spark.sql(f"CREATE TABLE {name} (id BIGINT, v STRING) USING delta TBLPROPERTIES ({common}{properties})")
     spark.sql(f"INSERT INTO {name} SELECT id, concat('v', id) FROM range(0, 50, 1, 1)")
     spark.sql(f"DELETE FROM {name} WHERE id = 5")
     spark.sql(f"UPDATE {name} SET v = 'x' WHERE id = 7")
@@ -184,8 +184,8 @@ def test_every_read_that_fails_says_why(spark, kind, undone, break_it, expected,
     assert (type(raised.value), words in str(raised.value)) == (expected, True)
 
 
-def test_after_60_days_and_a_log_clean_up_every_pinned_version_is_still_read(spark, tmp_path) -> None:
-    folder = made(spark, tmp_path, "")
+def aged(folder: Path) -> None:
+    """Its five commits as of 60 days ago."""
     moment = time.time() - 60 * DAY
     for number in range(5):
         commit = folder / "_delta_log" / f"{number:020d}.json"
@@ -196,16 +196,38 @@ def test_after_60_days_and_a_log_clean_up_every_pinned_version_is_still_read(spa
         commit.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         (folder / "_delta_log" / f".{commit.name}.crc").unlink(missing_ok=True)
         os.utime(commit, (moment + number, moment + number))
-    forget(spark)
-    pins = {version: pinned(spark, tmp_path, version) for version in VERSIONS}
-    for number in range(4):  # over a checkpoint, at which Delta cleans its log
+
+
+def over_a_checkpoint(spark: SparkSession, folder: Path) -> None:
+    """Commits of today, up to a checkpoint, at which Delta cleans its log."""
+    for number in range(4):
         spark.sql(f"INSERT INTO delta.`{folder}` VALUES ({100 + number}, 'new')")
     forget(spark)
+
+
+def test_after_60_days_and_a_log_clean_up_every_pinned_version_is_still_read(spark, tmp_path) -> None:
+    folder = made(spark, tmp_path, "")
+    aged(folder)
+    forget(spark)
+    pins = {version: pinned(spark, tmp_path, version) for version in VERSIONS}
+    over_a_checkpoint(spark, folder)
 
     for version, pin in pins.items():
         read(spark, tmp_path, pin)
         assert rows_without_spark(tables(tmp_path), pin.commit, pin.rows) == pin.rows
         assert DeltaTable(folder, version=version).version() == version
+
+
+def test_without_the_retention_properties_the_same_60_days_take_pinned_versions(spark, tmp_path) -> None:
+    folder = made(spark, tmp_path, "", COMMON.replace("3650", "30"))
+    aged(folder)
+    forget(spark)
+    with pytest.raises(VersionExpired, match="older than delta.deletedFileRetentionDuration"):
+        pinned(spark, tmp_path, 2)
+    over_a_checkpoint(spark, folder)
+
+    assert not (folder / "_delta_log" / f"{2:020d}.json").exists()
+    assert tables(tmp_path).versions(TABLE)[0] > 2
 
 
 # The last: it takes files of the tables that the tests above share.

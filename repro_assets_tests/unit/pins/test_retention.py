@@ -102,6 +102,15 @@ def test_each_kept_version_says_what_it_costs_and_what_giving_it_up_would_free()
     assert costs == [(0, 1, 1, ("run x",)), (2, 110, 0, ("run x",)), (3, 110, 0, ("newest version",))]
 
 
+def test_the_newest_version_that_changed_rows_stays_where_an_optimize_stands_on_top() -> None:
+    needed = {**NEEDED, 4: {"b and c"}}
+    found = [FoundFile(path, 10, OLD) for path in (*SIZES, "b and c")]
+    kept = plan_vacuum("covid_cases", found, needed, CHANGES, {}, newest_data=2, now=NOW)
+    assert {one.version: one.holders for one in kept.kept} == {2: ("newest data version",), 4: ("newest version",)}
+    assert removed(kept) == {"a", "_change_data/1"}
+    assert removed(plan_vacuum("covid_cases", found, needed, CHANGES, {}, now=NOW)) == set(SIZES)
+
+
 def test_a_file_that_no_commit_names_goes_only_when_it_is_old() -> None:
     young, old, unknown = (
         FoundFile("young", 1, NOW - timedelta(days=6)),

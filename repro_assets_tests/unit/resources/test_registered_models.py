@@ -12,6 +12,7 @@ import pytest
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.run_record import StageRecord
 from repro_assets.resources.original_outputs import verify_models
+from repro_assets.resources.proofs import registered_models
 from repro_assets.resources.spark_model_file import folder_digest
 from repro_assets_tests.unit.pins.run_records import manifest
 
@@ -71,7 +72,7 @@ def empty(folder: Path) -> None:
 
 
 def test_a_whole_model_is_right(logged) -> None:
-    verify_models(STAGE, logged[1], may_be_gone=False)
+    assert verify_models(STAGE, logged[1], may_be_gone=False) == 1
 
     assert logged[1].asked == ["run_id = 'run'"]
 
@@ -86,6 +87,13 @@ def test_a_model_without_files_is_damage_unless_it_may_be_gone(logged, take) -> 
     assert raised.value.stored == "nothing"
     assert raised.value.expected == registry.found[0].tags["repro.model_sha256"]
     verify_models(STAGE, registry)
+
+
+def test_a_version_that_somebody_deleted_is_told_and_no_damage() -> None:
+    found = registered_models(STAGE, Registry([]))
+
+    assert found.wrong == ()
+    assert found.notes == ("no version of it is registered in MLflow any more: somebody deleted it",)
 
 
 def test_another_file_is_damage_either_way(logged) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
 import pytest
 
 from repro_assets.errors import BadInput, MalformedFeed, Outside, ReproError, StalePublication
@@ -22,9 +21,10 @@ from repro_assets.feeds.kaggle import COLUMNS
 from repro_assets.feeds.publication import Anomaly, to_user_metadata
 from repro_assets.feeds.published_file import open_published
 from repro_assets.feeds.registry import FEEDS
+from repro_assets.resources import table_lock
+from repro_assets.resources.table_lock import hold_table
 from repro_assets.settings import Settings
-from repro_assets.verbs import ingest
-from repro_assets.verbs.ingest import IngestStopped, ingest_files, ingest_git
+from repro_assets.verbs.ingest import IngestResult, IngestStopped, ingest_files, ingest_git
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -262,7 +262,7 @@ def write_log(state: Settings, content: bytes) -> None:
     (log / f"{0:020d}.json").write_text("\n".join(map(json.dumps, actions)))
 
 
-def run_files(state: Settings, *files: Path, report: Callable[[str], None] = lambda line: None) -> ingest.IngestResult:
+def run_files(state: Settings, *files: Path, report: Callable[[str], None] = lambda line: None) -> IngestResult:
     return ingest_files("covid_cases", files, settings=state, open_spark=no_spark, report=report)
 
 
@@ -327,12 +327,8 @@ def test_a_table_without_a_git_publisher_wants_a_path(state: Settings, tmp_path:
 def test_one_ingestion_of_a_table_runs_at_a_time(
     state: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "LOCK_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(table_lock, "PATIENCE_SECONDS", 0.01)
     lines: list[str] = []
-    (state.var / "locks").mkdir()
-    with (
-        filelock.FileLock(state.var / "locks" / "ingest-covid_cases.lock"),
-        pytest.raises(Outside, match="another ingestion"),
-    ):
+    with hold_table("covid_cases", state, report=lines.append), pytest.raises(Outside, match="table is in use"):
         run_files(state, tmp_path / "a.csv", report=lines.append)
-    assert lines == ["waiting for another ingestion of covid_cases"]
+    assert lines == ["waiting for whoever holds covid_cases: an ingestion, a vacuum, or a pin"]

@@ -8,9 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from repro_assets.errors import BadInput, NoSuchVersion, VersionExpired
+from repro_assets.errors import BadInput, NoSuchVersion, Outside, VersionExpired
 from repro_assets.feeds.publication import Publication, to_user_metadata
+from repro_assets.resources import table_lock
 from repro_assets.resources.raw_tables import RawTables
+from repro_assets.settings import load
+from repro_assets.verbs import commands_data
 from repro_assets.verbs.pin import pin, plan
 from repro_assets_tests.unit.delta_log import commit, write_table
 
@@ -185,3 +188,14 @@ def test_pinning_twice_changes_nothing(tmp_path: Path, instance) -> None:
 
     assert pin(wanted, raw_tables, instance) == pin(wanted, raw_tables, instance)
     assert instance.get_dynamic_partitions("data_version") == [key(0, 0)]
+
+
+def test_a_pin_waits_for_a_vacuum_of_any_table_and_gives_up_in_time(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("REPRO_VAR", str(tmp_path))
+    monkeypatch.setattr(table_lock, "PATIENCE_SECONDS", 0.01)
+    with (
+        table_lock.hold_table("job_changes", load(), report=pytest.fail),
+        pytest.raises(Outside, match="the table is in use"),
+    ):
+        commands_data.pin([], None, None, json=False)
+    assert "waiting for whoever holds job_changes" in capsys.readouterr().err

@@ -44,6 +44,7 @@ def test_once_that_other_key_is_given_up_too_it_goes() -> None:
         pytest.param(key(1), " ", None, "needs a reason", id="no reason"),
         pytest.param(key(1), "two\nlines", None, "needs a reason", id="two lines"),
         pytest.param(key(1), "x" * 501, None, "needs a reason", id="a novel"),
+        pytest.param(key(1), f"by dapi{'0' * 32}", None, "looks like a secret", id="a secret"),
         pytest.param(key(4), "a reason", None, "nobody keeps", id="nobody's"),
         pytest.param(
             key(4), "a reason", Holder(key(4), "Dagster run z, under way", running=True), "under way", id="under way"
