@@ -114,6 +114,13 @@ def test_so_are_days_and_people_of_one_part(lake: Lake) -> None:
         lake.ingest("job_changes", test=jobs(range(303, 400), labelled=False))
 
 
+def test_no_county_may_go_where_the_last_line_end_is_missing_too(lake: Lake) -> None:
+    few = {uid: row for uid, row in COUNTIES.items() if uid <= 399}
+    with pytest.raises(IngestStopped, match=r"keys_gone: .*stored 1 of 400 .*expected none, as the last line end"):
+        lake.ingest(cut=wide(few).removesuffix(b"\n"))
+    assert read_history(lake.uri()).version == 0
+
+
 def test_one_per_cent_of_the_counties_may_go(copy: Lake) -> None:
     (record,) = copy.ingest(gone=wide(without(4))).commits
     assert (record.counts.deleted, record.anomalies) == (8, ())

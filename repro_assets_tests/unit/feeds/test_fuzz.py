@@ -107,7 +107,7 @@ def people_as_another_reader_reads_them(content: bytes) -> set[tuple[object, ...
     return {
         (
             int(float(row["enrollee_id"])),
-            *(row[name].replace("Oct-49", "10/49") or None for name in COLUMNS if name not in NUMBERS),
+            *(row[name].strip().replace("Oct-49", "10/49") or None for name in COLUMNS if name not in NUMBERS),
             number(row["training_hours"]),
             number(row.get("target", "")),
         )
