@@ -164,7 +164,7 @@ class AnomalyRefused(MalformedFeed):
         if kind.value.fate is Fate.ACCEPTABLE:
             accept = f"Get a corrected file, or `--accept {kind.id}`: {kind.value.then}"
             fix = f"{fix}. {accept}" if fix else accept
-        super().__init__(f"{kind.id}: {what}", where=where, stored=stored, expected=expected, fix=fix)
+        super().__init__(f"{kind.id} - {what}", where=where, stored=stored, expected=expected, fix=fix)
         self.kind = kind
         self.source = source
         self.anomalies = anomalies

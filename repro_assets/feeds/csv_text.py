@@ -19,6 +19,8 @@ from repro_assets.feeds.publication import Anomaly
 LARGEST_CELL = 100_000
 """In characters. The reader has a limit of its own, 131,072, which other code in this process may lift."""
 
+_WHOLE_CELL = re.compile(r'(?:"(?:[^"]|"")*"|[^",][^,]*)?,')
+
 
 def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple[str, list[Anomaly]]:
     """The text of a file, without its byte order mark, and what was unusual in it.
@@ -146,7 +148,16 @@ def _refuse_record(
     if "field limit" in str(error):
         number = next((at for at, cell in enumerate(first.split(","), 1) if len(cell) > LARGEST_CELL), opened)
         raise _huge_cell(source, line, _name(header, number)) from error
-    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, line) from error
+    number = 1 + sum(1 for _ in _whole_cells(first))
+    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, line, _name(header, number)) from error
+
+
+def _whole_cells(row: str) -> Iterator[str]:
+    """Cells of a line up to the first that is none; each ends with its comma."""
+    position = 0
+    while cell := _WHOLE_CELL.match(row, position):
+        yield cell[0]
+        position = cell.end()
 
 
 def _huge_cell(source: str, line: int, column: str) -> AnomalyRefused:

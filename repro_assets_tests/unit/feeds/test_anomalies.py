@@ -18,6 +18,7 @@ from repro_assets.feeds.kaggle import COLUMNS
 from repro_assets.feeds.parsed_feed import ParsedFeed
 from repro_assets.feeds.published_file import open_published
 from repro_assets.feeds.registry import FEEDS
+from repro_assets.pins.redaction import redact
 
 PROJECT = Path(__file__).resolve().parents[3]
 Place = tuple[int | None, str | None]
@@ -63,7 +64,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.LATIN_1, "covid_cases", CASES.replace("Autauga", "Doña Ana", 1).encode("latin-1"), (2, "Admin2")),
     (K.UNCLOSED_QUOTE, "covid_cases", CASES.replace(', US",1', ", US,1"), (2, "Combined_Key")),
     (K.HUGE_CELL, "covid_cases", CASES.replace(",Autauga", "," + "u" * 10_000_000, 1), (2, "Admin2")),
-    (K.NOT_CSV, "covid_cases", CASES.replace(', US",1', ', US"x,1'), (2, None)),
+    (K.NOT_CSV, "covid_cases", CASES.replace(', US",1', ', US"x,1'), (2, "Combined_Key")),
     (K.NO_HEADER, "covid_cases", "\n" + CASES, (1, None)),
     (K.MISSING_COLUMN, "job_changes", JOBS.replace("gender,", "", 1), (1, "gender")),
     (K.UNKNOWN_COLUMN, "covid_cases", CASES.replace("1/24/20", "Population"), (1, "Population")),
@@ -139,10 +140,12 @@ def test_an_anomaly_is_named_with_row_and_column(
     if kind.value.fate is Fate.READ:
         found = next(anomaly for anomaly in parse(table, content).anomalies if anomaly.name == kind.id)
     else:
-        with pytest.raises(AnomalyRefused, match=rf"^{kind.id}: .*{table}") as refused:
+        with pytest.raises(AnomalyRefused, match=rf"^{kind.id} - .*{table}") as refused:
             parse(table, content)
         assert refused.value.kind is kind
         assert "\n" not in str(refused.value)
+        # A name and a colon would look like `api_key: …`, and what follows would be taken out.
+        assert redact(str(refused.value)) == str(refused.value)
         assert len(str(refused.value)) < 500
         found = refused.value.anomalies[-1]
     assert (found.name, found.row, found.column) == (kind.id, *place)
@@ -300,7 +303,7 @@ def test_a_line_end_within_quotes_is_no_row_s() -> None:
 
 @pytest.mark.parametrize("text", ["<h1>404: not found</h1>\n", CASES.replace(",", ";"), "version 1\noid 2\n"])
 def test_another_file_altogether_is_refused_for_its_columns(text: str) -> None:
-    with pytest.raises(AnomalyRefused, match=r"missing_column: none of the published columns .*row 1, column UID"):
+    with pytest.raises(AnomalyRefused, match=r"missing_column - none of the published columns .*row 1, column UID"):
         parse("covid_cases", text)
 
 
