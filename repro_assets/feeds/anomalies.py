@@ -56,6 +56,11 @@ class AnomalyKind(Enum):
     GZIP_BOMB = Kind("a gzip file that unpacks to over 200 times its size, or has over 65,536 members")
     BOM = Kind("a byte order mark", Fate.READ, "it is left out")
     CRLF = Kind("line ends of Windows", Fate.READ, "they are line ends")
+    CR = Kind("line ends of old Macs, a lone carriage return", Fate.READ, "they are line ends")
+    MIXED_LINE_ENDS = Kind("line ends of more than one kind", Fate.READ, "each is a line end")
+    NO_LAST_LINE_END = Kind(
+        "no line end after the last row, which may have been cut", Fate.READ, "the row is read as it stands"
+    )
     NUL_BYTE = Kind("a NUL byte, as in UTF-16")
     LATIN_1 = Kind("bytes that are not UTF-8", Fate.ACCEPTABLE, "the file is read as Latin-1")
     UNCLOSED_QUOTE = Kind("a quote that is never closed")
@@ -94,7 +99,8 @@ class AnomalyKind(Enum):
     REPEATED_KEY = Kind("a key twice in one file")
     SHARED_KEY = Kind("a key that stands in the table's other part")
     KEYS_GONE = Kind(
-        "more than 1 % of the table's counties, days or people are no longer there, and more than two of them",
+        "more than 1 % of the table's counties, days or people are no longer there, and more than two of them; "
+        "where the last line end is missing too, any",
         Fate.ACCEPTABLE,
         "their rows are deleted",
     )
@@ -103,9 +109,23 @@ class AnomalyKind(Enum):
     FLOAT_COUNT = Kind("a count such as `12.0`", Fate.READ, "it is the integer")
     BAD_COUNT = Kind("a count that is negative, fractional or no number, or blank training hours")
     LARGE_COUNT = Kind("a count too large for 64 bits")
+    CUT_COUNT = Kind(
+        "no line end after the last row, whose last count is blank or below the day before, as where a download was cut",
+        Fate.ACCEPTABLE,
+        "the count is read as it stands",
+    )
+    ABSURD_HOURS = Kind(
+        "over 8,760 training hours, more than a year has", Fate.ACCEPTABLE, "they are read as published"
+    )
     BLANK_CITY = Kind("a person without a city")
-    BAD_NUMBER = Kind("a development index that is no decimal number")
+    BAD_NUMBER = Kind("a development index that is no decimal number from 0 to 1")
     BAD_LABEL = Kind("a target that is neither `0.0` nor `1.0`")
+    PADDED_TEXT = Kind("blanks before or after a text", Fate.READ, "they are left out")
+    UNPRINTABLE = Kind(
+        "a character in a text that is not printed, such as a tab, a line break or a zero-width space",
+        Fate.ACCEPTABLE,
+        "the text is read as published",
+    )
     EXCEL_DATE = Kind("`Oct-49` as a company's size", Fate.READ, "it is `10/49`, which a spreadsheet took for a date")
     SPOILT_VALUE = Kind("any other value that a spreadsheet took for a date or an error")
     # The publisher's git history
@@ -144,7 +164,7 @@ class AnomalyRefused(MalformedFeed):
         if kind.value.fate is Fate.ACCEPTABLE:
             accept = f"Get a corrected file, or `--accept {kind.id}`: {kind.value.then}"
             fix = f"{fix}. {accept}" if fix else accept
-        super().__init__(f"{kind.id}: {what}", where=where, stored=stored, expected=expected, fix=fix)
+        super().__init__(f"{kind.id} - {what}", where=where, stored=stored, expected=expected, fix=fix)
         self.kind = kind
         self.source = source
         self.anomalies = anomalies

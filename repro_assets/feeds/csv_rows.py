@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, column_name, refusal, show
-from repro_assets.feeds.csv_text import decode, records
+from repro_assets.feeds.csv_text import LineEnds, decode, records
 from repro_assets.feeds.publication import Anomaly
 
 LARGEST_INTEGER = 2**63 - 1
@@ -40,17 +40,29 @@ class CsvRows:
         self._source = source
         self._accept = accept
         self._noted = {anomaly.name: anomaly for anomaly in noted}
-        self._records = records(source, text)
+        self._ends = LineEnds()
+        self._records = records(source, text, self._ends)
         _, header = next(self._records, (1, []))
         self.header = tuple(header)
         self._doubled: dict[int, int] = {}
+        self._differing: set[int] = set()
         if not any(header):
             raise self.refusal(AnomalyKind.NO_HEADER, "the file has no header", 1)
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
         """What was unusual so far."""
-        return tuple(self._noted.values())
+        return (*self._ends.anomalies, *self._noted.values())
+
+    @property
+    def doubled_columns(self) -> dict[int, int]:
+        """Of columns under one header with different values so far, which is accepted: the one before, by the later."""
+        return {last: first for last, first in self._doubled.items() if last in self._differing}
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the last row read is one of cells without a line end after it."""
+        return self._ends.last_is_missing and AnomalyKind.TRAILING_EMPTY_ROWS.id not in self._noted
 
     def note(self, kind: AnomalyKind, line: int | None = None, column: str | None = None) -> None:
         """Count an anomaly that is read right; the first few occurrences give row and column."""
@@ -103,6 +115,10 @@ class CsvRows:
         Raises:
             AnomalyRefused: A column is missing, or `identify` refuses one.
         """
+        if not set(published) & set(self.header):  # another file altogether: a page that says 404, semicolons
+            what, expected = "none of the published columns is there", f"{published[0]} and others, between commas"
+            stored = show(self.header[0])
+            raise self.refusal(AnomalyKind.MISSING_COLUMN, what, 1, str(published[0]), stored=stored, expected=expected)
         positions: dict[Hashable, int] = {}
         for position, name in enumerate(self.header):
             column = identify(position, name)
@@ -130,7 +146,7 @@ class CsvRows:
             AnomalyRefused: A row is not CSV, ragged, empty with rows after it, or has two values for one column; or
                 there is no row.
         """
-        line, rows, same = 1, 0, set(self._doubled)
+        line, rows = 1, 0
         empty: Anomaly | None = None
         for line, cells in self._records:
             if not any(map(str.strip, cells)):
@@ -143,12 +159,12 @@ class CsvRows:
             if len(cells) != len(self.header):
                 raise self._ragged(line, cells)
             if self._doubled:
-                same -= self._compare_doubled(line, cells)
+                self._compare_doubled(line, cells)
             rows += 1
             yield line, cells
         if not rows:
             raise self.refusal(AnomalyKind.HEADER_ONLY, "the file has a header and no rows", line + 1)
-        for position in sorted(same):
+        for position in sorted(self._doubled.keys() - self._differing):
             self.note(AnomalyKind.REPEATED_COLUMN, 1, self.header[position])
         if empty is not None:
             self._noted[empty.name] = empty
@@ -209,8 +225,8 @@ class CsvRows:
         noted = self._noted[AnomalyKind.EMPTY_ROW.id]
         self._noted[noted.name] = replace(noted, count=noted.count + empty.count - len(places))
 
-    def _compare_doubled(self, line: int, cells: Sequence[str]) -> set[int]:
-        """Positions of doubled columns whose cell is another one here; accepted or refused."""
+    def _compare_doubled(self, line: int, cells: Sequence[str]) -> None:
+        """Accept or refuse that a cell of a doubled column is another one."""
         other = {last: first for last, first in self._doubled.items() if cells[last] != cells[first]}
         for last, first in other.items():
             self.refuse_or_note(
@@ -221,7 +237,7 @@ class CsvRows:
                 stored=show(cells[last]),
                 expected=f"{show(cells[first])}, as in column number {first + 1}",
             )
-        return set(other)
+            self._differing.add(last)
 
     def _ragged(self, line: int, cells: Sequence[str]) -> AnomalyRefused:
         """The refusal of a row whose cells are not one per column; names the first column without a partner."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
@@ -17,6 +18,8 @@ from repro_assets.feeds.publication import Anomaly
 
 LARGEST_CELL = 100_000
 """In characters. The reader has a limit of its own, 131,072, which other code in this process may lift."""
+
+_WHOLE_CELL = re.compile(r'(?:"(?:[^"]|"")*"|[^",][^,]*)?,')
 
 
 def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple[str, list[Anomaly]]:
@@ -34,9 +37,6 @@ def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple
     if content.startswith(codecs.BOM_UTF8):
         anomalies.append(Anomaly(AnomalyKind.BOM.id, 1, 1))
         content = content[len(codecs.BOM_UTF8) :]
-    if b"\r\n" in content:
-        first = content[: content.index(b"\r\n")].count(b"\n") + 1
-        anomalies.append(Anomaly(AnomalyKind.CRLF.id, content.count(b"\r\n"), first))
     position = content.find(b"\0")
     if position >= 0:
         _refuse_byte(AnomalyKind.NUL_BYTE, "the file holds a NUL byte", source, content, position, anomalies)
@@ -50,13 +50,68 @@ def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple
         return content.decode("latin-1"), [*anomalies, Anomaly(kind.id, 1, line, column_name(column), accepted=True)]
 
 
-def records(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
+class LineEnds:
+    """How the rows of a file end, counted while they are read; a line end within quotes is a cell's, not a row's."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._first: dict[str, int] = {}
+
+    def see(self, end: str, line: int) -> None:
+        """Count one row by its line end, which is empty for a last row without one."""
+        self._rows[end] = self._rows.get(end, 0) + 1
+        self._first.setdefault(end, line)
+
+    @property
+    def last_is_missing(self) -> bool:
+        """Whether a row without a line end was read; it can only be the last."""
+        return "" in self._rows
+
+    @property
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """What is unusual about the line ends so far."""
+        named = (("\r\n", AnomalyKind.CRLF), ("\r", AnomalyKind.CR), ("", AnomalyKind.NO_LAST_LINE_END))
+        found = [Anomaly(kind.id, self._rows[end], self._first[end]) for end, kind in named if end in self._rows]
+        _, *others = [end for end in self._rows if end] or [""]
+        if others:
+            rows = sum(self._rows[end] for end in others)
+            found.append(Anomaly(AnomalyKind.MIXED_LINE_ENDS.id, rows, self._first[others[0]]))
+        return tuple(found)
+
+
+class _Lines:
+    """The lines of a text, which remember the last one given."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self._last = ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self._last = next(self._lines)
+        return self._last
+
+    @property
+    def end(self) -> str:
+        """Line end of the last line given."""
+        return next((end for end in ("\r\n", "\n", "\r") if self._last.endswith(end)), "")
+
+
+def records(source: str, text: str, ends: LineEnds) -> Iterator[tuple[int, list[str]]]:
     """Yield line and cells of every record, the header's too; a blank line has no cells.
+
+    Args:
+        source: Name of the file, for messages.
+        text: The whole file.
+        ends: Counts the line ends of the records.
 
     Raises:
         AnomalyRefused: A quote that is not closed, a cell that is too large, or a row that is not CSV.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = _Lines(text)
+    reader = csv.reader(lines, strict=True)
     header: list[str] = []
     line = 1
     while True:
@@ -70,6 +125,7 @@ def records(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
             number = next(number for number, cell in enumerate(cells, 1) if len(cell) > LARGEST_CELL)
             raise _huge_cell(source, line, _name(header, number))
         header = header or cells
+        ends.see(lines.end, line)
         yield line, cells
         line = reader.line_num + 1
 
@@ -92,7 +148,16 @@ def _refuse_record(
     if "field limit" in str(error):
         number = next((at for at, cell in enumerate(first.split(","), 1) if len(cell) > LARGEST_CELL), opened)
         raise _huge_cell(source, line, _name(header, number)) from error
-    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, line) from error
+    number = 1 + sum(1 for _ in _whole_cells(first))
+    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, line, _name(header, number)) from error
+
+
+def _whole_cells(row: str) -> Iterator[str]:
+    """Cells of a line up to the first that is none; each ends with its comma."""
+    position = 0
+    while cell := _WHOLE_CELL.match(row, position):
+        yield cell[0]
+        position = cell.end()
 
 
 def _huge_cell(source: str, line: int, column: str) -> AnomalyRefused:
@@ -120,7 +185,7 @@ def _refuse_byte(
     kind: AnomalyKind, what: str, source: str, content: bytes, position: int, noted: list[Anomaly]
 ) -> NoReturn:
     line, column = _place_of_byte(content, position)
-    start = content.rfind(b"\n", 0, position) + 1
+    start = _start_of_line(content, position)
     raise refusal(
         kind,
         what,
@@ -135,9 +200,14 @@ def _refuse_byte(
 
 def _place_of_byte(content: bytes, position: int) -> tuple[int, str]:
     """Line and column of a byte: the column by the commas before it outside of quotes, by number if it has no name."""
-    start = content.rfind(b"\n", 0, position) + 1
+    start = _start_of_line(content, position)
     outside_quotes = content[start:position].split(b'"')[::2]
     number = 1 + sum(piece.count(b",") for piece in outside_quotes)
-    header = content.partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r").split(",")
+    header = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode("utf-8", "replace").split(",")
     column = header[number - 1] if start and number <= len(header) else f"number {number}"
-    return content.count(b"\n", 0, position) + 1, column
+    ends = content.count(b"\n", 0, start) + content.count(b"\r", 0, start) - content.count(b"\r\n", 0, start)
+    return ends + 1, column
+
+
+def _start_of_line(content: bytes, position: int) -> int:
+    return max(content.rfind(end, 0, position) for end in (b"\n", b"\r")) + 1

@@ -79,8 +79,10 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
             _refuse_swapped_keys(rows, line, cells[layout[FIPS]])
         uids[uid] = line
         counts.add(line, cells)
+    if rows.may_be_cut and max(days) == len(rows.header) - 1:
+        counts.check_last(line)
     _check_leading_order(rows, layout)
-    check_days(rows, days, counts.cells, counts.blanks, len(left_out))
+    check_days(rows, days, counts.cells, counts.blanks, left_out)
     return ParsedFeed(_long_table(list(uids), list(days.values()), counts), rows.anomalies)
 
 
@@ -161,6 +163,25 @@ class _Counts:
                 self._rows.note(AnomalyKind.BLANK_COUNT, line, name)
                 self.blanks.append(len(self.cells))
                 self.cells.append(0)
+
+    def check_last(self, line: int) -> None:
+        """Refuse a file that may have been cut within its last count, where that count looks cut.
+
+        Raises:
+            AnomalyRefused: The last count is blank or below the day before, and nobody accepted it.
+        """
+        last, name = len(self.cells) - 1, self._rows.header[self._positions[-1]]
+        is_blank = last in self.blanks
+        before = self.cells[last - 1] if len(self._positions) > 1 and last - 1 not in self.blanks else 0
+        if is_blank or self.cells[last] < before:
+            self._rows.refuse_or_note(
+                AnomalyKind.CUT_COUNT,
+                "the file ends within its last row",
+                line,
+                name,
+                stored="blank" if is_blank else self.cells[last],
+                expected=f"a count from {before} and a line end",
+            )
 
 
 def _long_table(uids: list[int], days: list[date], counts: _Counts) -> pa.Table:

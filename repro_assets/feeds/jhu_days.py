@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_days(
-    rows: CsvRows, days: Mapping[int, date], cells: array[int], blanks: Sequence[int], left_out: int
+    rows: CsvRows, days: Mapping[int, date], cells: array[int], blanks: Sequence[int], left_out: Sequence[int]
 ) -> None:
     """Note or refuse what the days and their counts say about the headers.
 
@@ -29,7 +29,7 @@ def check_days(
         days: Day of each date column by its position, in the file's order.
         cells: Counts, county after county, each in the order of `days`.
         blanks: Positions in `cells` that are blank.
-        left_out: Number of columns left out because their header does not parse: each may be a day that is missing.
+        left_out: Positions of columns left out because their header does not parse: each may be a day that is missing.
 
     Raises:
         AnomalyRefused: A day is missing, or headers of two days are exchanged and their counts are not.
@@ -61,24 +61,29 @@ def _check_order(rows: CsvRows, days: Sequence[tuple[int, date]], counts: NDArra
             )
 
 
-def _check_gaps(rows: CsvRows, days: Mapping[int, date], left_out: int) -> None:
+def _check_gaps(rows: CsvRows, days: Mapping[int, date], left_out: Sequence[int]) -> None:
+    """A column that was left out on purpose may be the day that is missing, where it stands between the two."""
+    doubled = rows.doubled_columns
+    unused = {*left_out, *doubled.values()}
     ordered = sorted((day, position) for position, day in days.items())
-    doubled = next((found.accepted for found in rows.anomalies if found.name == AnomalyKind.DOUBLED_COLUMN.id), False)
-    # A column left out, or one of two under the same header, may be the day that is missing.
-    unexplained = (ordered[-1][0] - ordered[0][0]).days + 1 - len(ordered) - left_out - doubled
-    if unexplained <= 0:
-        return
-    for (before, _), (day, position) in pairwise(ordered):
-        if day - before > timedelta(days=1):
-            missing = before + timedelta(days=1)
-            rows.refuse_or_note(
-                AnomalyKind.DAY_GAP,
-                "a day is missing before this one",
-                1,
-                rows.header[position],
-                stored=f"{before.isoformat()}, then {day.isoformat()}",
-                expected=missing.isoformat(),
-            )
+    for (before, first), (day, second) in pairwise(ordered):
+        missing = (day - before).days - 1
+        start = min(first, second)
+        while start in doubled:  # of columns under one header, the first may be the missing day, and the last the other
+            start = doubled[start]
+        between = sorted(unused & set(range(start, max(first, second))))[:missing]
+        unused.difference_update(between)
+        if missing == len(between):
+            continue
+        stored = f"{before.isoformat()}, then {day.isoformat()}"
+        rows.refuse_or_note(
+            AnomalyKind.DAY_GAP,
+            "a day is missing before this one",
+            1,
+            rows.header[second],
+            stored=f"{stored}, and {len(between)} of {missing} left out as accepted" if between else stored,
+            expected=(before + timedelta(days=1)).isoformat(),
+        )
 
 
 def _note_falls(rows: CsvRows, days: Mapping[int, date], counts: NDArray[np.float64]) -> None:

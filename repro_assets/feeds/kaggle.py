@@ -2,7 +2,7 @@
 
 Format: https://www.kaggle.com/datasets/arashnic/hr-analytics-job-change-of-data-scientists, `aug_train.csv` with
 `target` (labelled) and `aug_test.csv` without it (unlabelled).
-Texts are kept as published, blank is null; values are not checked against a vocabulary.
+Texts are kept as published but for blanks around them, blank is null; values are not checked against a vocabulary.
 What a spreadsheet makes of them is: `Oct-49` as a company's size can only have been `10/49` and is read so; of
 anything else that it took for a date, the value that was meant is gone.
 """
@@ -42,7 +42,8 @@ _TEXTS = (
 COLUMNS = (KEY, "city", "city_development_index", *_TEXTS, "training_hours")
 
 _EXCEL_DATES = {"oct-49": "10/49"}  # lower case; of the published sizes, only this one looks like a date
-_DECIMAL = re.compile(r"\d+(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
+_DECIMAL = re.compile(r"\d+(\.\d+)?([eE][-+]?\d{1,2})?", re.ASCII)  # 1e-999 would be read as 0
+_HOURS_OF_A_YEAR = 8_760
 _TARGETS = {"1.0": 1, "0.0": 0, "1": 1, "0": 0}
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _SPOILT = re.compile(
@@ -108,9 +109,10 @@ def _column(rows: CsvRows, columns: Sequence[str], position: int, name: str) -> 
 
 def _value(rows: CsvRows, text: str, line: int, column: str) -> object:
     if column == "training_hours":
-        return rows.count(text, line, column)
+        return _hours(rows, text, line, column)
     if column == "city_development_index":
         return _index(rows, text, line, column)
+    text = _text(rows, text, line, column)
     meant = _EXCEL_DATES.get(text.lower()) if column == "company_size" else None
     if meant is not None:
         rows.note(AnomalyKind.EXCEL_DATE, line, column)
@@ -130,10 +132,30 @@ def _value(rows: CsvRows, text: str, line: int, column: str) -> object:
     return text or None
 
 
+def _hours(rows: CsvRows, text: str, line: int, column: str) -> int:
+    hours = rows.count(text, line, column)
+    if hours > _HOURS_OF_A_YEAR:
+        what, expected = "training hours are absurd", f"at most {_HOURS_OF_A_YEAR:,}"
+        rows.refuse_or_note(AnomalyKind.ABSURD_HOURS, what, line, column, stored=hours, expected=expected)
+    return hours
+
+
+def _text(rows: CsvRows, text: str, line: int, column: str) -> str:
+    """A text without blanks around it, which would make another category of it."""
+    if not text.isprintable():
+        what, expected = "a text holds a character that is not printed", "printed characters"
+        rows.refuse_or_note(AnomalyKind.UNPRINTABLE, what, line, column, stored=show(text), expected=expected)
+        return text
+    stripped = text.strip(" ")
+    if stripped != text:
+        rows.note(AnomalyKind.PADDED_TEXT, line, column)
+    return stripped
+
+
 def _index(rows: CsvRows, text: str, line: int, column: str) -> float:
     value = float(text) if _DECIMAL.fullmatch(text) else math.nan
-    if not math.isfinite(value):
-        what, expected = "a number does not parse", "a decimal number"
+    if not 0 <= value <= 1:
+        what, expected = "a development index is none", "a decimal number from 0 to 1"
         raise rows.refusal(AnomalyKind.BAD_NUMBER, what, line, column, stored=show(text), expected=expected)
     return value
 

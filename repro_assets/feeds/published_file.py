@@ -163,7 +163,7 @@ class _Gunzip:
     def _refusal(
         self, kind: AnomalyKind, what: str, *, stored: object = None, expected: object = None, fix: str | None = None
     ) -> MalformedFeed:
-        row = 1 + sum(piece.count(b"\n") for piece in self._pieces)
+        row = 1 + max(sum(piece.count(end) for piece in self._pieces) for end in (b"\n", b"\r"))
         return refusal(kind, what, self._source, row, stored=stored, expected=expected, fix=fix)
 
 

@@ -100,7 +100,7 @@ def copy(lake: Lake, tmp_path: Path) -> Lake:
 
 
 def test_more_than_one_per_cent_of_the_counties_gone_is_refused_and_nothing_is_committed(lake: Lake) -> None:
-    with pytest.raises(IngestStopped, match=r"keys_gone: .*\[gone.csv, column uid\]: stored 5 of 400.*--accept") as no:
+    with pytest.raises(IngestStopped, match=r"keys_gone - .*\[gone.csv, column uid\]: stored 5 of 400.*--accept") as no:
         lake.ingest(gone=wide(without(5)))
     assert isinstance(no.value.error, AnomalyRefused)
     assert no.value.exit_code == 2
@@ -110,8 +110,15 @@ def test_more_than_one_per_cent_of_the_counties_gone_is_refused_and_nothing_is_c
 
 
 def test_so_are_days_and_people_of_one_part(lake: Lake) -> None:
-    with pytest.raises(IngestStopped, match=r"keys_gone: .*\[test.csv, column enrollee_id\]: stored 3 of 100"):
+    with pytest.raises(IngestStopped, match=r"keys_gone - .*\[test.csv, column enrollee_id\]: stored 3 of 100"):
         lake.ingest("job_changes", test=jobs(range(303, 400), labelled=False))
+
+
+def test_no_county_may_go_where_the_last_line_end_is_missing_too(lake: Lake) -> None:
+    few = {uid: row for uid, row in COUNTIES.items() if uid <= 399}
+    with pytest.raises(IngestStopped, match=r"keys_gone - .*stored 1 of 400 .*expected none, as the last line end"):
+        lake.ingest(cut=wide(few).removesuffix(b"\n"))
+    assert read_history(lake.uri()).version == 0
 
 
 def test_one_per_cent_of_the_counties_may_go(copy: Lake) -> None:

@@ -140,6 +140,14 @@ def test_the_job_files_are_one_version_with_every_row(spark: SparkSession, state
     assert [tuple(row) for row in found] == [(False, None, 2129), (True, 0, 14381), (True, 1, 4777)]
 
 
+def test_only_the_files_without_a_last_line_end_are_read_with_that_and_none_looks_cut(ingested: IngestResult) -> None:
+    named = {
+        record.source[:3]: {found.name for found in record.anomalies} - {"falling_total"} for record in ingested.commits
+    }
+    line_ends = {name: {"crlf", "no_last_line_end"} for name in ("109", "113", "118", "121", "124")} | {"107": {"crlf"}}
+    assert {name: found for name, found in named.items() if found} == line_ends
+
+
 def test_a_job_file_saved_from_a_spreadsheet_is_read_as_published_and_that_is_told(real_data: Path) -> None:
     published = (real_data / "hr" / "aug_train.csv").read_bytes()
     read, spoilt = (parse_jobs("aug_train.csv", one) for one in (published, published.replace(b"10/49", b"Oct-49")))

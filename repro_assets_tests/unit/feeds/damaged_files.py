@@ -22,7 +22,7 @@ Change = Callable[[Grid], Grid]
 ACCEPTED = st.frozensets(st.sampled_from([kind for kind in AnomalyKind if kind.value.fate is Fate.ACCEPTABLE]))
 FIRST_DAY = datetime.date(2020, 1, 22)
 
-_NUMBERS = ["", " ", "0", "1", "-1", "1.0", "1.5", "1e3", "nan", "9" * 19, "9" * 5000, "84001001", "84001001.0"]
+_NUMBERS = ["", " ", "0", "1", "-1", "1.0", "1.5", "1e3", "nan", " 1 ", "9" * 19, "9" * 5000, "84001001", "84001001.0"]
 _WORDS = ["UID", "6/24/20_1", "1/23/20", "01/22/20", "2/30/20", "1/22/99", "Population", "target", "city_1", "Oct-49"]
 _HOSTILE = [
     '"',
@@ -64,7 +64,8 @@ def job_files(draw: Callable[[Any], Any]) -> Grid:
     grid = [[*COLUMNS, *([TARGET] if labelled else [])]]
     for person in draw(st.lists(st.integers(1, 99_999), min_size=1, max_size=14, unique=True)):
         texts = [draw(st.sampled_from(["", *sorted(KNOWN_VALUES[column])])) for column in KNOWN_VALUES]
-        row = [str(person), f"city_{draw(st.integers(1, 180))}", "0.92", *texts, str(draw(st.integers(1, 336)))]
+        index = draw(st.sampled_from(["0.92", "0.44799999999999995", "1", "0"]))
+        row = [str(person), f"city_{draw(st.integers(1, 180))}", index, *texts, str(draw(st.integers(1, 336)))]
         grid.append([*row, *(["1.0"] if labelled else [])])
     return grid
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from repro_assets.errors import ReproError
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, Fate
 from repro_assets.feeds.jhu import LEADING_COLUMNS
-from repro_assets.feeds.kaggle import COLUMNS
+from repro_assets.feeds.kaggle import COLUMNS, TARGET
 from repro_assets.feeds.parsed_feed import ParsedFeed
 from repro_assets.feeds.publication import Publication, from_user_metadata, to_user_metadata
 from repro_assets.feeds.published_file import open_published
@@ -107,7 +107,8 @@ def people_as_another_reader_reads_them(content: bytes) -> set[tuple[object, ...
     return {
         (
             int(float(row["enrollee_id"])),
-            *(row[name].replace("Oct-49", "10/49") or None for name in COLUMNS if name not in NUMBERS),
+            *(row[name].strip().replace("Oct-49", "10/49") or None for name in COLUMNS if name not in NUMBERS),
+            float(row["city_development_index"]),
             number(row["training_hours"]),
             number(row.get("target", "")),
         )
@@ -125,7 +126,7 @@ def cases(parsed: ParsedFeed) -> set[tuple[object, ...]]:
 def people(parsed: ParsedFeed) -> set[tuple[object, ...]]:
     texts = [name for name in COLUMNS if name not in NUMBERS]
     return {
-        (row["enrollee_id"], *(row[name] for name in texts), row["training_hours"], row["target"])
+        (row["enrollee_id"], *(row[name] for name in texts), *(row[name] for name in (*NUMBERS[1:], TARGET)))
         for row in parsed.rows.to_pylist()
     }
 

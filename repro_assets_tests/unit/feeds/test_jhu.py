@@ -51,8 +51,9 @@ def test_a_normal_file_has_no_anomalies() -> None:
     assert parse_cases("cases.csv", wide().encode()).anomalies == ()
 
 
-def test_a_file_may_lack_the_last_line_end() -> None:
+def test_a_file_may_lack_the_last_line_end_and_that_is_reported() -> None:
     assert parse(wide().rstrip("\n")) == ROWS
+    assert parse_cases("cases.csv", wide().rstrip("\n").encode()).anomalies == (Anomaly("no_last_line_end", 1, 3),)
 
 
 def test_columns_are_found_by_name() -> None:
@@ -177,7 +178,7 @@ def test_bytes_that_are_no_text_are_refused_by_row_and_column(bad: bytes, messag
     [
         pytest.param(b"UID,\0iso2\n", "row 1, column number 2", id="in the header"),
         pytest.param(b"UID,iso2\r\n1,\0\r\n", "row 2, column iso2", id="with CRLF"),
-        pytest.param(b"a\rb,c\n\0", "row 2, column 'a", id="in a file with lone carriage returns"),
+        pytest.param(b"a\rb,c\n\0", "row 3, column a", id="in a file with lone carriage returns"),
         pytest.param(b'UID,iso2\n"1,2",\0\n', "row 2, column iso2", id="after a quoted comma"),
         pytest.param(b"UID\n1,2,\0\n", "row 2, column number 3", id="beyond the header"),
     ],

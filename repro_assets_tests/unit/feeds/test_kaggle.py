@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repro_assets.errors import MalformedFeed
-from repro_assets.feeds.anomalies import AnomalyRefused
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
 from repro_assets.feeds.kaggle import COLUMNS, parse_jobs
 from repro_assets.feeds.publication import Anomaly
 
@@ -97,17 +97,59 @@ def test_a_value_spoilt_by_a_spreadsheet_is_refused(value: str) -> None:
         pytest.param("city_development_index", "", id="blank index"),
         pytest.param("city_development_index", "nan", id="index that is no number"),
         pytest.param("city_development_index", "1e999", id="endless index"),
+        pytest.param("city_development_index", "1e-999", id="index too small for a float"),
+        pytest.param("city_development_index", "-0.1", id="negative index"),
+        pytest.param("city_development_index", "inf", id="infinite index"),
+        pytest.param("city_development_index", "1.0000001", id="index over 1"),
         pytest.param("city_development_index", "0,92", id="decimal comma makes a cell too many"),
         pytest.param("training_hours", "", id="blank hours"),
         pytest.param("training_hours", "1.5", id="fractional hours"),
+        pytest.param("training_hours", "-1", id="negative hours"),
+        pytest.param("training_hours", "8761", id="more hours than a year has"),
+        pytest.param("city", "   ", id="city of blanks"),
+        pytest.param("city", "city\x1b[31m", id="city with an escape sequence"),
+        pytest.param("gender", "Male\t", id="text with a tab"),
+        pytest.param("major_discipline", "ST\u202eEM", id="text that runs backwards"),
+        pytest.param("company_type", "Pvt\u00a0Ltd", id="text with a blank that is none"),
         pytest.param("target", "", id="blank label"),
         pytest.param("target", "2.0", id="another label"),
+        pytest.param("target", "-0.0", id="negative label"),
+        pytest.param("target", "nan", id="label that is no number"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_row_and_column(column: str, value: str) -> None:
     where = "column number 15" if "," in value else f"column {column}"
     with pytest.raises(MalformedFeed, match=rf"\[aug_train.csv, row 2, {where}\]"):
         parse_jobs("aug_train.csv", labelled({column: value}))
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "1", "1.000", "9.2e-1"])
+def test_an_index_is_from_0_to_1(text: str) -> None:
+    rows = parse_jobs("a", labelled({"city_development_index": text})).rows
+    assert rows["city_development_index"].to_pylist() == [float(text)]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        pytest.param("gender", " Male  ", "Male", id="around a text"),
+        pytest.param("gender", "   ", None, id="and nothing else"),
+        pytest.param("company_size", " Oct-49", "10/49", id="around what a spreadsheet took for a date"),
+        pytest.param("city", " city_103", "city_103", id="around a city"),
+    ],
+)
+def test_blanks_around_a_text_are_no_other_text_and_reported(column: str, text: str, value: str | None) -> None:
+    parsed = parse_jobs("a", labelled({column: text}))
+    assert parsed.rows[column].to_pylist() == [value]
+    assert Anomaly("padded_text", 1, 2, column) in parsed.anomalies
+
+
+def test_a_line_break_in_a_text_is_refused_in_one_line_and_kept_where_accepted() -> None:
+    content = labelled({"gender": '"Ma\nle"'})
+    with pytest.raises(AnomalyRefused, match=r"unprintable - .*row 2, column gender\]: stored 'Ma\\nle'"):
+        parse_jobs("aug_train.csv", content)
+    parsed = parse_jobs("aug_train.csv", content, frozenset({AnomalyKind.UNPRINTABLE}))
+    assert parsed.rows["gender"].to_pylist() == ["Ma\nle"]
 
 
 def test_a_person_twice_is_refused_with_both_rows() -> None:
@@ -153,7 +195,7 @@ def exchanged(first: str, second: str, people: int = 12) -> bytes:
     [("gender", "city"), ("gender", "education_level"), ("experience", "company_size"), ("company_size", "city")],
 )
 def test_exchanged_headers_are_seen_by_values_of_the_other_column(first: str, second: str) -> None:
-    with pytest.raises(AnomalyRefused, match=rf"swapped_columns: 12 of 12.*row 2, column ({first}|{second})"):
+    with pytest.raises(AnomalyRefused, match=rf"swapped_columns - 12 of 12.*row 2, column ({first}|{second})"):
         parse_jobs("aug_train.csv", exchanged(first, second))
 
 
@@ -165,6 +207,6 @@ def test_a_few_values_of_another_column_prove_nothing() -> None:
 def test_columns_in_another_order_are_found_by_name_and_reported() -> None:
     lines = [line.split(",") for line in labelled().decode().splitlines()]
     moved = "\n".join(",".join([*cells[1:], cells[0]]) for cells in lines)
-    parsed = parse_jobs("aug_train.csv", moved.encode())
+    parsed = parse_jobs("aug_train.csv", f"{moved}\n".encode())
     assert parsed.rows.equals(parse_jobs("a", labelled()).rows)
     assert parsed.anomalies == (Anomaly("column_order", 1, 1, "city"),)

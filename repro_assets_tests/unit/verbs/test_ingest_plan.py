@@ -112,7 +112,7 @@ def test_a_person_in_both_files_is_refused_and_the_first_file_stays() -> None:
     store = FakeStore()
     offers = [offer("a", jobs(1, 2, labelled=True)), offer("b", jobs(3, 2, labelled=False))]
     with pytest.raises(
-        MalformedFeed, match=r"shared_key: a key already stands in a \[b, row 3, column enrollee_id\]: stored 2"
+        MalformedFeed, match=r"shared_key - a key already stands in a \[b, row 3, column enrollee_id\]: stored 2"
     ):
         take(store, offers, "job_changes")
     assert store.batches == [["a"]]
@@ -192,7 +192,7 @@ def test_a_refused_file_s_record_ends_with_what_it_was_refused_for() -> None:
     (record,) = take(FakeStore(), [given], skip_refused=True).records
     assert (record.state, [found.name for found in record.anomalies]) == ("refused", ["clock_skew", "crlf", "bad_key"])
     assert record.as_dict()["anomalies"][-1] == {"name": "bad_key", "count": 1, "row": 2, "column": "UID"}
-    assert record.as_line().startswith("bad: refused, bad_key: a key does not parse [bad, row 2, column UID]")
+    assert record.as_line().startswith("bad: refused, bad_key - a key does not parse [bad, row 2, column UID]")
 
 
 def test_only_the_file_that_a_batch_was_refused_for_is_given_its_anomaly() -> None:
