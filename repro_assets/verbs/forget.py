@@ -6,7 +6,7 @@ files. What is left is searched again: a file that still holds the person is an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from repro_assets.resources import storage
 from repro_assets.resources.leftovers import is_output_path
 from repro_assets.resources.person_search import artifacts_with, as_value, files_with
 from repro_assets.resources.raw_version import table_properties
-from repro_assets.resources.table_vacuum import found_files, needed_files, remove_files
+from repro_assets.resources.table_vacuum import found_files, needed_files, recorded_files, remove_files
 from repro_assets.resources.tracking_store import redacted, sqlite_file
 from repro_assets.verbs import unpin
 from repro_assets.verbs.vacuum import plan as plan_vacuum
@@ -95,7 +95,8 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
     uri, column = raw_tables.uri(table), EXPERIMENT.split_key
     files = files_with(uri, [file.path for file in found_files(uri)], column, person)
     logged = needed_files(uri)
-    versions = tuple(one.version for one in logged if one.files & set(files))
+    recorded = recorded_files(raw_tables.records, table, uri)
+    versions = versions_with(files, {one.version: one.files for one in logged}, recorded)
     holding = files_with(settings.lake, _lake_files(settings.lake), column, person)
     outputs = [path for path in holding if is_output_path(path)]
     keys = {holder.key for holder in holders if _holds(holder.key, table, versions)} | {
@@ -205,6 +206,17 @@ def _require_searchable(table: str, raw_tables: RawTables) -> None:
             where=raw_tables.uri(table),
             fix="Follow the steps of docs/forgetting.md by hand",
         )
+
+
+def versions_with(files: Collection[str], *needed: Mapping[int, Collection[str]]) -> tuple[int, ...]:
+    """Versions that need one of some files, ascending.
+
+    Args:
+        files: Paths relative to the table.
+        needed: Files by version: as the log has them, and as they were written down of those whose log is lost.
+    """
+    wanted = set(files)
+    return tuple(sorted({version for lists in needed for version, paths in lists.items() if wanted & set(paths)}))
 
 
 def _holds(key: str, table: str, versions: Sequence[int]) -> bool:

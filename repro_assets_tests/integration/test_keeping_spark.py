@@ -222,7 +222,7 @@ def test_without_the_retention_properties_the_same_60_days_take_pinned_versions(
     folder = made(spark, tmp_path, "", COMMON.replace("3650", "30"))
     aged(folder)
     forget(spark)
-    with pytest.raises(VersionExpired, match="older than delta.deletedFileRetentionDuration"):
+    with pytest.raises(VersionExpired, match=r"older than delta\.deletedFileRetentionDuration"):
         pinned(spark, tmp_path, 2)
     over_a_checkpoint(spark, folder)
 

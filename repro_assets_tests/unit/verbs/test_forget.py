@@ -9,7 +9,7 @@ import pytest
 
 from repro_assets.errors import BadInput, DataDamaged
 from repro_assets.pins.retention import FoundFile
-from repro_assets.verbs.forget import ForgetPlan, require_forgotten, split_young
+from repro_assets.verbs.forget import ForgetPlan, require_forgotten, split_young, versions_with
 from repro_assets.verbs.vacuum import require_own
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -30,6 +30,10 @@ def test_files_that_were_too_young_are_said_with_what_to_do() -> None:
     left = ForgetPlan("job_changes", ("young",), (), False, (), (), (), ())
     with pytest.raises(DataDamaged, match=r"too young.*--safe-hours 0"):
         require_forgotten(left, ["young"])
+
+
+def test_a_version_whose_log_is_lost_is_given_up_by_the_list_of_its_files() -> None:
+    assert versions_with({"a"}, {2: {"b"}, 3: {"a", "b"}}, {1: {"a"}, 2: {"b"}}) == (1, 3)
 
 
 def test_raw_tables_of_another_installation_are_not_touched() -> None:
