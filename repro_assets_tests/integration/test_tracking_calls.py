@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.resources.tracking import RunTracker
 from repro_assets.resources.tracking_records import delta_dataset
-from repro_assets.resources.tracking_store import connect
-from repro_assets_tests.integration.mlflow_store import SqliteStore
 from repro_assets_tests.integration.tracked_assets import (
     EXPERIMENT,
     FINGERPRINT,
@@ -24,27 +20,6 @@ from repro_assets_tests.integration.tracked_assets import (
     Body,
     materialize,
 )
-
-
-@pytest.fixture(scope="module")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store, migrated once: every test starts from a copy."""
-    database = tmp_path_factory.mktemp("template") / "mlflow.db"
-    connect(f"sqlite:///{database}")
-    return database
-
-
-@pytest.fixture
-def store(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> SqliteStore:
-    monkeypatch.setenv("REPRO_VAR", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return SqliteStore(tmp_path, fresh_database)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def test_a_stage_is_written_whole(store, instance) -> None:
