@@ -1,14 +1,16 @@
 """The talk's example as a table: every output digest under every kind of compute, and a naive version beside it.
 
-    .venv/bin/python benchmarks/compute_table.py [VARIANT…]
+    .venv/bin/python benchmarks/compute_table.py [VARIANT…] [--family FAMILY]…
 
-Each row is a `repro run` in processes and with a lake of its own, on the same raw rows: nothing is reused.
-Standalone clusters are started and ended for their row. After OPTIMIZE the raw tables are read at new versions, from
-other files. Exits 1 where a digest of the project differs between rows, or the naive version does not.
+Each row is a `repro run` in processes and with a lake of its own, on the same raw rows: nothing is reused. A further
+family of models is fitted on the row's own features. Standalone clusters are started and ended for their row.
+After OPTIMIZE the raw tables are read at new versions, all of whose files are others and hold the rows in another order.
+Exits 1 where a digest of the project differs between rows, or the naive version does not.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -16,8 +18,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from repro_assets.sample.generate import generate
 
 REPRO = Path(sys.executable).parent / "repro"
 LOCAL = "local-v1"
+FITTED = ("model", "predictions")
+# What the rows are clustered by when the raw tables are rewritten: neither is the order in which they were written.
+_ORDERS = {"covid_cases": ["confirmed", "date"], "job_changes": ["training_hours", "city"]}
 
 
 @dataclass(frozen=True)
@@ -57,39 +62,70 @@ ROWS: dict[str, Row] = {
 }
 
 
+@dataclass(frozen=True)
+class Found:
+    """What one row came to.
+
+    Attributes:
+        digests: Output digest by asset.
+        naive: What the naive version finds.
+        families: Output digest by family and asset, of further families.
+    """
+
+    digests: dict[str, str]
+    naive: dict[str, Any]
+    families: dict[str, str]
+
+
 class Bench:
     """A source of raw rows, and a fresh installation per row that reads them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, families: Sequence[str] = ()) -> None:
+        self.folder, self.families = folder, families
         self.source = self._fresh("source")
         feed = generate(folder / "feed", versions=2)
         for table, files in (("covid_cases", feed.covid_files), ("job_changes", feed.job_files)):
             self._repro(self.source, {}, "ingest", table, *map(str, files))
 
-    def row(self, name: str, row: Row) -> tuple[dict[str, str], dict[str, Any]]:
-        """Output digests by asset, and what the naive version finds."""
+    def row(self, name: str, row: Row) -> Found:
+        """Compute a row from nothing."""
         var = self._fresh(re.sub(r"\W+", "-", name).strip("-"))  # Spark takes brackets in a path for a pattern
         raw, cluster = self.source / "lake", row.cluster
         environ = {"REPRO_RAW": str(raw)}
         if row.settings:
             cluster, environ["REPRO_ENVS"] = self._varied(var, row)
         if row.optimized:
-            raw = self._optimized(var)
+            raw = optimized(raw, var / "raw-lake")
             environ["REPRO_RAW"] = str(raw)
         standalone = cluster.startswith("standalone")
         if standalone:
             self._repro(var, environ, "cluster", "up", cluster)
         try:
-            key = self._key(var, environ, optimized=row.optimized)
-            run = json.loads(self._repro(var, environ, "run", key, "--cluster", cluster, "--json"))["runs"][0]
+            command = ("run", self._key(var, environ, optimized=row.optimized), "--cluster", cluster)
+            digests = self._computed(var, environ, command)
             naive = self._naive(var, environ, cluster, raw)
+            families = {
+                f"{family} {asset}": digest
+                for family in self.families
+                for asset, digest in self._computed(
+                    var, environ, (*command, "--set", f"model.family={family}"), FITTED
+                ).items()
+            }
         finally:
             if standalone:
                 self._repro(var, environ, "cluster", "down", cluster)
-        if {asset["state"] for asset in run["assets"].values()} != {"computed"}:
-            raise SystemExit(f"{name}: something was reused")
-        return {asset: found["output_digest"] for asset, found in run["assets"].items()}, naive
+        return Found(digests, naive, families)
+
+    def _computed(
+        self, var: Path, environ: Mapping[str, str], command: Sequence[str], wanted: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """Output digests of a run by asset, all or the wanted ones; every one of them was computed."""
+        (run,) = json.loads(self._repro(var, environ, *command, "--json"))["runs"]
+        assets = {asset: found for asset, found in run["assets"].items() if asset in (wanted or run["assets"])}
+        reused = [asset for asset, found in assets.items() if found["state"] != "computed"]
+        if reused:
+            raise SystemExit(f"{' '.join(command)}: {', '.join(reused)} reused")
+        return {asset: found["output_digest"] for asset, found in assets.items()}
 
     def _fresh(self, name: str) -> Path:
         var = self.folder / name
@@ -109,16 +145,6 @@ class Bench:
         register(envs)
         return name, str(envs)
 
-    def _optimized(self, var: Path) -> Path:
-        """A copy of the raw tables whose newest version holds the same rows in other files."""
-        from deltalake import DeltaTable
-
-        copy = var / "raw-lake"
-        shutil.copytree(self.source / "lake" / "raw", copy / "raw")
-        for table in sorted((copy / "raw").iterdir()):
-            DeltaTable(str(table)).optimize.compact()
-        return copy
-
     def _key(self, var: Path, environ: Mapping[str, str], *, optimized: bool) -> str:
         if not optimized:
             return str(json.loads(self._repro(var, environ, "versions", "--json"))["versions"][-1]["key"])
@@ -136,6 +162,25 @@ class Bench:
         return _output([str(REPRO), *arguments], var, environ)
 
 
+def optimized(raw: Path, copy: Path) -> Path:
+    """A copy of the raw tables whose newest version holds the same rows in other files, in another order.
+
+    Raises:
+        SystemExit: A file is still the one that it was.
+    """
+    from deltalake import DeltaTable
+
+    shutil.copytree(raw / "raw", copy / "raw")
+    for path in sorted((copy / "raw").iterdir()):
+        before = set(DeltaTable(str(path)).file_uris())
+        done = DeltaTable(str(path)).optimize.z_order(_ORDERS[path.name])
+        kept = before & set(DeltaTable(str(path)).file_uris())
+        if kept or not done["numFilesRemoved"]:
+            raise SystemExit(f"{path.name}: OPTIMIZE rewrote {done['numFilesRemoved']} of {len(before)} files")
+        sys.stderr.write(f"  {path.name}: {len(before)} files rewritten as {done['numFilesAdded']}\n")
+    return copy
+
+
 def _output(command: list[str], var: Path, environ: Mapping[str, str]) -> str:
     """What a command that has to succeed printed."""
     wanted = {**os.environ, **settings_module.kernel_variables({}), "REPRO_VAR": str(var), **environ}
@@ -145,27 +190,34 @@ def _output(command: list[str], var: Path, environ: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Compute the rows, print them as Markdown, and compare them."""
-    digests: dict[str, dict[str, str]] = {}
-    naive: dict[str, dict[str, Any]] = {}
+    parser = argparse.ArgumentParser(description="Every output digest under every kind of compute.")
+    parser.add_argument("variants", metavar="VARIANT", nargs="*", help=", ".join(ROWS))
+    parser.add_argument("--family", metavar="FAMILY", action="append", default=[], help="Of models; also fitted.")
+    asked = parser.parse_args(arguments)
+    found: dict[str, Found] = {}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        for name in names or list(ROWS):
+        bench = Bench(Path(folder), asked.family)
+        for name in asked.variants or list(ROWS):
             sys.stderr.write(f"{name}\n")
-            digests[name], naive[name] = bench.row(name, ROWS[name])
-            sys.stderr.write(
-                f"  {json.dumps({**digests[name], **naive[name]})}\n"
-            )  # an interrupted table keeps its rows
-    _print(digests, 8)
-    sys.stdout.write("\n")
+            found[name] = bench.row(name, ROWS[name])
+            # An interrupted table keeps its rows.
+            sys.stderr.write(f"  {json.dumps(asdict(found[name]))}\n")
+    tables = {"the project": {name: row.digests for name, row in found.items()}}
+    tables |= {"further families": {name: row.families for name, row in found.items()}} if asked.family else {}
+    naive = {name: row.naive for name, row in found.items()}
+    for table in tables.values():
+        _print(table, 8)
     _print(naive, 22)
-    equal = all(found == next(iter(digests.values())) for found in digests.values())
-    moves = any(found != next(iter(naive.values())) for found in naive.values())
-    sys.stdout.write(
-        f"\nthe project: {'all equal' if equal else 'UNEQUAL'}; naive: {'unequal' if moves else 'EQUAL'}\n"
-    )
-    return 0 if equal and moves else 1
+    for title, table in tables.items():
+        sys.stdout.write(f"{title}: {'all equal' if _equal(table) else 'UNEQUAL'}\n")
+    sys.stdout.write(f"naive: {'EQUAL' if _equal(naive) else 'unequal'}\n")
+    return 0 if all(map(_equal, tables.values())) and not _equal(naive) else 1
+
+
+def _equal(rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    return all(row == next(iter(rows.values())) for row in rows.values())
 
 
 def _print(rows: Mapping[str, Mapping[str, Any]], width: int) -> None:
@@ -173,6 +225,7 @@ def _print(rows: Mapping[str, Mapping[str, Any]], width: int) -> None:
     lines = [["compute", *columns], ["---"] * (len(columns) + 1)]
     lines += [[name, *(str(found[column])[:width] for column in columns)] for name, found in rows.items()]
     sys.stdout.writelines(f"| {' | '.join(line)} |\n" for line in lines)
+    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def naive(people: DataFrame) -> list[dict[str, Any]]:
     return [naive_result(people.repartition(workers)) for workers in WORKERS]
 
 
-@pytest.mark.parametrize("what", ["train_people", "mean", "coefficient", "roc_auc"])
+@pytest.mark.parametrize("what", ["train_people", "mean", "same_people", "coefficient", "roc_auc"])
 def test_a_naive_version_gives_something_else_on_two_workers_than_on_three(naive, what) -> None:
     three, two = naive
 
