@@ -59,5 +59,6 @@ lock-env: setup ## a new environment: NAME=ml-v3 [SET='PACKAGE==VERSION …'], r
 envs-digest: setup ## add new files of envs/ to envs/digests.lock; an edited old one is refused
 	.venv/bin/python -m scripts.envs_digest
 
-clean: ## remove state and environment
+clean: ## end clusters that are up, remove state and environment
+	-@test ! -x .venv/bin/repro || .venv/bin/repro cluster down --all
 	rm -rf var .venv .tools .env

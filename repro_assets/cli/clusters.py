@@ -65,8 +65,15 @@ def cluster_up(name: ClusterName, json: Json = False) -> None:
 
 
 @app.command("down")
-def cluster_down(name: ClusterName, json: Json = False) -> None:
+def cluster_down(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A cluster, also one whose file is gone.", callback=names.optional_cluster),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of which something is left.")] = False,
+    json: Json = False,
+) -> None:
     """End a standalone cluster: master, workers, executors, and everything written for it."""
     from repro_assets.verbs.commands_cluster import cluster_down as act
 
-    act(name, json)
+    act(name, every, json)

@@ -67,6 +67,15 @@ def cluster(text: str) -> str:
     return check_name(text, "cluster")
 
 
+def optional_cluster(text: str | None) -> str | None:
+    """A cluster file; None where none was named.
+
+    Raises:
+        BadInput: No file could be called so.
+    """
+    return None if text is None else cluster(text)
+
+
 def python_minor(text: str | None) -> str | None:
     """A minor version of Python; None where none was named.
 

@@ -18,7 +18,10 @@ def probe(
         list[str] | None, typer.Option(metavar="NAME", help="Only this standard variant; repeatable. Default: all.")
     ] = None,
     cluster: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Also on this file of envs/clusters; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Also on this file of envs/clusters; repeatable. Default: those that are up."
+        ),
     ] = None,
     no_write: Annotated[bool, typer.Option("--no-write", help="Write no tolerance file.")] = False,
     json: Json = False,

@@ -10,7 +10,9 @@ It is committed, so a fresh clone refuses an edited file too.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from repro_assets.errors import BadInput, EditedUnderOldName
@@ -20,6 +22,7 @@ DIGESTS = "digests.lock"
 FOLDERS = ("clusters", "conda", "tolerances")
 
 _SUFFIXES = (".json", ".lock", ".yaml")
+_PARTIAL = ".partial"
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)")
 _REGISTER = "`make envs-digest` registers new files"
 
@@ -103,6 +106,7 @@ def register(envs: Path) -> list[str]:
             listed, it would be logged with every run.
         EditedUnderOldName: A listed file isn't what is listed.
     """
+    settle(envs)
     known = read_digests(envs)
     for relative in known:
         if not (envs / relative).is_file():
@@ -112,11 +116,67 @@ def register(envs: Path) -> list[str]:
     for relative in new:
         _refuse_secret(envs / relative, (envs / relative).read_bytes())
     if new:
-        with open(envs / DIGESTS, "a", encoding="utf-8") as sink:
-            sink.writelines(
-                f"{hashlib.sha256((envs / relative).read_bytes()).hexdigest()}  {relative}\n" for relative in new
-            )
+        _append(envs, {relative: hashlib.sha256((envs / relative).read_bytes()).hexdigest() for relative in new})
     return new
+
+
+def add_file(envs: Path, relative: str, content: bytes) -> Path:
+    """Write a versioned file and register it, and no other; a process that is killed on the way leaves all or nothing.
+
+    The file waits under another name until its line is written; `settle` finishes what was cut off between the two.
+
+    Args:
+        envs: Folder of `digests.lock`.
+        relative: `FOLDER/FILE`, for example `tolerances/logistic_regression--ml-v1.json`.
+        content: Of the file.
+
+    Raises:
+        BadInput: There is, or was, such a file, or what is to be written holds a secret.
+        OSError: There is no room, or no right to write.
+    """
+    settle(envs)
+    path = envs / relative
+    if relative in read_digests(envs) or path.exists():
+        raise BadInput("a versioned file is never written again", where=path, fix="Choose another name")
+    _refuse_secret(path, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + _PARTIAL)
+    _write(partial, content)
+    _append(envs, {relative: hashlib.sha256(content).hexdigest()})
+    partial.replace(path)
+    return path
+
+
+def settle(envs: Path) -> None:
+    """Finish what a killed `add_file` left: a file whose line is written takes its name, any other goes.
+
+    Raises:
+        BadInput: `digests.lock` is damaged.
+    """
+    for partial in sorted(path for folder in FOLDERS for path in (envs / folder).glob(f"*{_PARTIAL}")):
+        path = partial.with_name(partial.name.removesuffix(_PARTIAL))
+        listed = read_digests(envs).get(path.relative_to(envs).as_posix())
+        if not path.exists() and hashlib.sha256(partial.read_bytes()).hexdigest() == listed:
+            partial.replace(path)
+        else:
+            partial.unlink()
+
+
+def _append(envs: Path, digests: Mapping[str, str]) -> None:
+    """Add lines to `digests.lock`, all or none."""
+    lock = envs / DIGESTS
+    before = lock.read_bytes() if lock.exists() else b""
+    lines = "".join(f"{sha256}  {relative}\n" for relative, sha256 in digests.items())
+    partial = lock.with_name(DIGESTS + _PARTIAL)
+    _write(partial, before + lines.encode())
+    partial.replace(lock)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as sink:
+        sink.write(content)
+        sink.flush()
+        os.fsync(sink.fileno())
 
 
 def _refuse_secret(path: Path, content: bytes) -> None:

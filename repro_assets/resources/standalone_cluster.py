@@ -33,6 +33,7 @@ from repro_assets.resources.standalone_state import (
     folder_of,
     make_folder,
     read_state,
+    scratch,
     write_state,
 )
 from repro_assets.settings import Settings
@@ -126,8 +127,25 @@ def down(cluster: ClusterFile, settings: Settings, report: Callable[[str], None]
         Outside: A process can't be ended, or another one is at it.
     """
     declared_workers(cluster)
-    with _locked(cluster.name, settings, report):
-        return _clear(cluster.name, settings)
+    return end(cluster.name, settings, report)
+
+
+def end(name: str, settings: Settings, report: Callable[[str], None]) -> int:
+    """End whatever runs under a cluster's name and remove its files; asks neither its file nor what was written down.
+
+    Returns:
+        How many processes there were.
+
+    Raises:
+        Outside: A process can't be ended, or another one is at it.
+    """
+    with _locked(name, settings, report):
+        return _clear(name, settings)
+
+
+def left_over(settings: Settings) -> list[str]:
+    """Names of the clusters of which something is there: up, partly up, or files alone."""
+    return sorted(path.name for path in (settings.var / "clusters").glob("*") if path.is_dir())
 
 
 def look(cluster: ClusterFile, settings: Settings) -> Standing:
@@ -231,7 +249,7 @@ def _environment(folder: Path, cluster: ClusterFile, home: Path) -> dict[str, st
         "SPARK_CONF_DIR": str(_CONF_DIR),
         # Where it binds, pages included, and what it calls itself.
         "SPARK_LOCAL_IP": _LOOPBACK,
-        "SPARK_LOCAL_DIRS": str(folder / "local"),
+        standalone_processes.SCRATCH: str(scratch(folder)),
         "SPARK_DAEMON_MEMORY": "256m",
         "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
     }
@@ -292,7 +310,7 @@ def _clear(name: str, settings: Settings) -> int:
     folder = folder_of(name, settings)
     state = read_state(folder)
     owners = state.processes.values() if state else ()
-    ended = standalone_processes.end(standalone_processes.sessions(owners, daemon_settings(folder)))
+    ended = standalone_processes.end(standalone_processes.sessions(owners, daemon_settings(folder), scratch(folder)))
     shutil.rmtree(folder, ignore_errors=True)
     return ended
 

@@ -14,10 +14,15 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import Outside
 from repro_assets.resources.process_owner import is_alive, owner_of
+
+if TYPE_CHECKING:
+    import psutil
+
+SCRATCH = "SPARK_LOCAL_DIRS"
 
 _PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
@@ -43,19 +48,22 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str], 
     return owner_of(process.pid)
 
 
-def sessions(owners: Iterable[Mapping[str, Any]], settings_file: Path) -> set[int]:
+def sessions(owners: Iterable[Mapping[str, Any]], settings_file: Path, scratch: Path) -> set[int]:
     """Ids of the sessions of a cluster that still hold a process.
 
     Args:
         owners: Leaders that were written down.
         settings_file: Stands on the command line of every leader; finds one that was started and not written down.
+        scratch: In the environment of every process, under `SCRATCH`; finds executors whose worker is gone, and that
+            nothing that can be read names.
     """
     import psutil
 
     found: set[int] = set()
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if str(settings_file) in words and any(word.startswith(_DAEMON) for word in words):
+        leads = str(settings_file) in words and any(word.startswith(_DAEMON) for word in words)
+        if leads or _environment(process).get(SCRATCH) == str(scratch):
             with suppress(ProcessLookupError, PermissionError):
                 found.add(os.getsid(process.pid))
     for owner in owners:
@@ -64,6 +72,16 @@ def sessions(owners: Iterable[Mapping[str, Any]], settings_file: Path) -> set[in
         if is_alive(owner) or (is_alive(owner) is False and not psutil.pid_exists(pid)):
             found.add(pid)
     return {session for session in found - {os.getsid(0)} if members(session)}
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """Of a process; empty where it is somebody else's, or gone."""
+    import psutil
+
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):
+        return {}
 
 
 def members(session: int) -> list[int]:

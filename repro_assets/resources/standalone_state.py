@@ -114,6 +114,11 @@ def daemon_settings(folder: Path) -> Path:
     return folder / _DAEMONS
 
 
+def scratch(folder: Path) -> Path:
+    """Where master, workers and executors keep their scratch files; in the environment of each of them."""
+    return folder / "local"
+
+
 def client_settings(folder: Path, state: ClusterState) -> Path:
     """The settings file of whoever joins, its secret proved to be the cluster's.
 

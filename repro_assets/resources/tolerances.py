@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from repro_assets.pins.tolerance import (
     unmeasurable,
     uses_champion,
 )
-from repro_assets.pins.version_file import register, verified_bytes
+from repro_assets.pins.version_file import add_file, settle, verified_bytes
 from repro_assets.resources.tracking_records import as_readable_json
 from repro_assets.settings import Settings
+
+_PATIENCE_SECONDS = 60.0
 
 
 def tolerance_of(
@@ -74,26 +77,52 @@ def write_tolerance(
         EditedUnderOldName: A file of `envs` was edited.
         Outside: There is no room, or no right to write.
     """
+    with _alone(settings):
+        settle(settings.envs)
+        family, lock, before = require_measurable(settings, record)
+        files = files_of(_names(settings), family, lock["name"])
+        if covers(before, trials):
+            return files[-1], before[-1], False
+        name = next_name(_names(settings), family, lock["name"])
+        document = tolerance_document(record, trials, date=date, before=before, previous=files[-1] if files else None)
+        try:
+            add_file(settings.envs, f"{FOLDER}/{name}", as_readable_json(document).encode())
+        except OSError as error:
+            where, why = _folder(settings) / name, error.strerror or error
+            raise Outside("a tolerance file can't be written", where=where, stored=why) from error
+    return name, document, True
+
+
+def require_measurable(settings: Settings, record: RunRecord) -> tuple[str, dict[str, str], list[dict[str, Any]]]:
+    """Check that a tolerance can follow from a run, before hours are spent on it.
+
+    Returns:
+        Family, lock (`name`, `sha256`), and the documents of the files until now, the newest last.
+
+    Raises:
+        BadInput: Nothing can be measured with the run, or an earlier file can't be read or is of another lock.
+        EditedUnderOldName: A file of `envs` was edited.
+    """
     against = unmeasurable(record)
     if against is not None:
         raise BadInput(f"no tolerance can be measured: {against}", where=record.mlflow_run_id)
     family, lock = str(family_of(record.parameters)), lock_of(record)
-    names = _names(settings)
-    files = files_of(names, family, lock["name"])
-    before = [_read(settings, file, family, lock) for file in files]
-    if covers(before, trials):
-        return files[-1], before[-1], False
-    name = next_name(names, family, lock["name"])
-    document = tolerance_document(record, trials, date=date, before=before, previous=files[-1] if files else None)
-    path = _folder(settings) / name
+    files = files_of(_names(settings), family, lock["name"])
+    return family, lock, [_read(settings, file, family, lock) for file in files]
+
+
+@contextmanager
+def _alone(settings: Settings) -> Generator[None, None, None]:
+    """Two probes that end at once write one after the other."""
+    import filelock
+
+    path = settings.var / "locks" / "tolerances.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as sink:
-            sink.write(as_readable_json(document))
-        register(settings.envs)
-    except OSError as error:
-        raise Outside("a tolerance file can't be written", where=path, stored=error.strerror or error) from error
-    return name, document, True
+        with filelock.FileLock(path, timeout=_PATIENCE_SECONDS):
+            yield
+    except filelock.Timeout as error:
+        raise Outside("another process writes tolerance files", where=path) from error
 
 
 def _names(settings: Settings) -> list[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from repro_assets.errors import ReproError
+from repro_assets.errors import BadInput, ReproError
 from repro_assets.pins.compute import STANDALONE, ClusterFile
 from repro_assets.pins.run_difference import differing, flat
+from repro_assets.pins.standalone import declared_workers
 from repro_assets.resources.cluster_check import check_cluster
 from repro_assets.resources.jars import jar_paths
 from repro_assets.resources.spark_cluster import load_cluster
-from repro_assets.resources.standalone_cluster import Standing, applications, look
+from repro_assets.resources.standalone_cluster import UP, Standing, applications, left_over, look
+from repro_assets.resources.standalone_cluster import end as end_cluster
 from repro_assets.settings import Settings
 
 
@@ -42,6 +45,11 @@ class ClusterRow:
 def list_clusters(settings: Settings) -> list[ClusterRow]:
     """All cluster files, by name; one that can't be used is listed with the reason."""
     return [_row(path.stem, settings) for path in sorted((settings.envs / "clusters").glob("*.json"))]
+
+
+def standing_clusters(settings: Settings) -> list[str]:
+    """Names of the clusters that are up."""
+    return [row.name for row in list_clusters(settings) if row.state == UP]
 
 
 def show(name: str, settings: Settings) -> dict[str, Any]:
@@ -96,6 +104,28 @@ def diff(first: str, second: str, settings: Settings) -> dict[str, Any]:
         "second": second,
         "differences": [{"field": field, **pair} for field, pair in differing(one, other).items()],
     }
+
+
+def end(name: str | None, settings: Settings, report: Callable[[str], None], *, every: bool) -> dict[str, int]:
+    """End one cluster, or all of which something is left.
+
+    Where something is left of it, the name is enough: its file may be edited or gone, what was written down damaged.
+
+    Returns:
+        How many processes there were, by name.
+
+    Raises:
+        BadInput: Neither or both of name and `every` were given; or nothing is left of it, and there is no such file of
+            a standalone cluster.
+        Outside: A process can't be ended, or another one is at it.
+    """
+    if every == (name is not None):
+        raise BadInput("which cluster is to end", expected="NAME, or --all")
+    left = left_over(settings)
+    names = left if name is None else [name]
+    if name is not None and name not in left:
+        declared_workers(load_cluster(name, settings))
+    return {one: end_cluster(one, settings, report) for one in names}
 
 
 def _row(name: str, settings: Settings) -> ClusterRow:

@@ -100,17 +100,19 @@ def cluster_up(name: str, json: bool) -> None:
         say(f"{name}: {'is up' if is_new else 'was up before'}, {cluster.num_workers} workers, {state.master}")
 
 
-def cluster_down(name: str, json: bool) -> None:
+def cluster_down(name: str | None, every: bool, json: bool) -> None:
     """`repro cluster down`."""
-    from repro_assets.resources.spark_cluster import load_cluster
-    from repro_assets.resources.standalone_cluster import down
+    from repro_assets.verbs import cluster as verb
 
-    here = settings_module.load()
-    ended = down(load_cluster(name, here), here, say)
+    ended = verb.end(name, settings_module.load(), say, every=every)
     if json:
-        printing.document({"schema": "repro-cluster-down/1", "name": name, "processes_ended": ended})
-    else:
-        say(f"{name}: {f'down, {ended} processes ended' if ended else 'was not up'}")
+        rows = [{"name": one, "processes_ended": count} for one, count in ended.items()]
+        printing.document({"schema": "repro-cluster-down/1", **({"clusters": rows} if every else rows[0])})
+        return
+    for one, count in ended.items():
+        say(f"{one}: {f'down, {count} processes ended' if count else 'was not up'}")
+    if not ended:
+        say("no cluster is up")
 
 
 def _told(value: object) -> str:

@@ -11,9 +11,12 @@ def probe(run: str, variants: list[str], clusters: list[str], write: bool, json:
     """`repro probe`."""
     from repro_assets.verbs import probe as verb
     from repro_assets.verbs import probe_printing
+    from repro_assets.verbs.cluster import standing_clusters
 
     here = settings_module.load()
-    found = verb.probe(run, verb.plan(variants, clusters), here, tidy_instance(here), say, write=write)
+    found = verb.probe(
+        run, verb.plan(variants, clusters, standing_clusters(here)), here, tidy_instance(here), say, write=write
+    )
     if json:
         printing.document(found.as_document())
     else:

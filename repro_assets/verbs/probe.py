@@ -10,8 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput, Blocked, ReproError
+from repro_assets.errors import (
+    BadInput,
+    Blocked,
+    ClusterMismatch,
+    ClusterUnavailable,
+    Outside,
+    ReproError,
+    TrackingUnreachable,
+)
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.pins.compute import STANDALONE
+from repro_assets.pins.preflight import reason
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.tolerance import Trial, Variant, family_of, obstacle
 from repro_assets.resources.preflight import Surroundings
@@ -19,13 +29,18 @@ from repro_assets.resources.probing import standard_variants, try_variant
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Way
 from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.tolerances import write_tolerance
+from repro_assets.resources.run_records import load_record
+from repro_assets.resources.spark_cluster import load_cluster, require_runnable
+from repro_assets.resources.standalone_cluster import UP, look
+from repro_assets.resources.tolerances import require_measurable, write_tolerance
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
 from repro_assets.resources.verdict_evidence import NUMERIC
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 SCHEMA = "repro-probe/1"
 
@@ -73,12 +88,13 @@ class Probe:
         }
 
 
-def plan(names: Sequence[str], clusters: Sequence[str]) -> list[Variant]:
+def plan(names: Sequence[str], clusters: Sequence[str], standing: Sequence[str] = ()) -> list[Variant]:
     """The variants that were asked for; all standard ones where none was named, and one per cluster file.
 
     Args:
         names: Of standard variants.
         clusters: Names of files of `envs/clusters`.
+        standing: Names of clusters that are up: tried as well where nothing was named.
 
     Raises:
         BadInput: There is no variant of a name.
@@ -88,7 +104,30 @@ def plan(names: Sequence[str], clusters: Sequence[str]) -> list[Variant]:
     if unknown:
         raise BadInput("no such variant", stored=", ".join(unknown), expected=", ".join(known))
     picked = [known[name] for name in names] if names else list(known.values())
-    return [*picked, *(Variant(f"cluster {name}", cluster=name) for name in clusters)]
+    return [*picked, *(Variant(f"cluster {name}", cluster=name) for name in clusters or ([] if names else standing))]
+
+
+def require_reachable(variants: Sequence[Variant], settings: Settings) -> None:
+    """Check the cluster of every variant before the first is tried.
+
+    Raises:
+        BadInput: There is no such cluster file, or it is none to run on; the message names the variant.
+        ClusterUnavailable: It is not up.
+    """
+    for variant in variants:
+        if variant.cluster is None:
+            continue
+        try:
+            cluster = load_cluster(variant.cluster, settings)
+            require_runnable(cluster)
+        except ReproError as trouble:
+            raise BadInput(f"variant `{variant.name}` can't be tried", stored=str(trouble)) from trouble
+        state = look(cluster, settings).state if cluster.kind == STANDALONE else UP
+        if state != UP:
+            raise ClusterUnavailable(
+                f"variant `{variant.name}` can't be tried: its cluster is {state}",
+                fix=f"Run `repro cluster up {cluster.name}`, or leave it out",
+            )
 
 
 def probe(
@@ -111,27 +150,42 @@ def probe(
         write: Write the tolerance file that follows.
 
     Raises:
-        BadInput: There is no such run, it made no model, or there is no such cluster file.
+        BadInput: There is no such run, no tolerance can follow from it, or there is no such cluster file.
         Blocked: What the run needs is gone.
-        Outside: A process did not come to an answer.
+        ClusterUnavailable: A cluster is not up; known before the first variant is tried.
+        TrackingUnreachable: The store does not answer.
     """
     experiment = initialise(settings, EXPERIMENT.name)
     client = connect(settings.mlflow_tracking_uri)
     with speaking_of(settings.mlflow_tracking_uri):
         parent = find_parent(client, experiment, run, instance)
+    record = load_record(client, parent)
+    if family_of(record.parameters) is None:
+        raise BadInput("only a run that made a model has a tolerance", where=parent.info.run_id)
+    if write:
+        require_measurable(settings, record)
+    require_reachable(variants, settings)
     around = Surroundings(settings, RawTables(), client, datetime.now(UTC))
     way = Way(settings, report, lambda record, replaced: around.judge(record, replaced).reasons)
-    record: RunRecord | None = None
     trials: list[Trial] = []
     for number, variant in enumerate(variants, start=1):
         report(f"{number} of {len(variants)}: {variant.name}")
-        trial, record = try_variant(client, parent, variant, way)
+        trial, seen = _tried(client, parent, variant, way)
         trials.append(trial)
-        if record is None:  # whatever is tried next reads the same manifests
+        if seen is None:  # whatever is tried next reads the same manifests
             raise Blocked("the run can't be repeated", where=parent.info.run_id, stored="; ".join(trial.reasons))
-    if record is None or family_of(record.parameters) is None:
-        raise BadInput("only a run that made a model has a tolerance", where=parent.info.run_id)
     return _concluded(record, trials, settings, write)
+
+
+def _tried(client: MlflowClient, parent: Run, variant: Variant, way: Way) -> tuple[Trial, bool | None]:
+    """A trial, and whether the run could be read; what stands in one variant's way says nothing about the others."""
+    try:
+        trial, record = try_variant(client, parent, variant, way)
+    except TrackingUnreachable:
+        raise
+    except (ClusterMismatch, Outside) as trouble:
+        return Trial(variant, {}, probability=None, score=None, reasons=(reason(trouble),)), True
+    return trial, None if record is None else True
 
 
 def _concluded(record: RunRecord, trials: Sequence[Trial], settings: Settings, write: bool) -> Probe:

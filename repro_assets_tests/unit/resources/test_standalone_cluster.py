@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -18,8 +19,8 @@ from repro_assets.errors import BadInput, ClusterMismatch, ClusterUnavailable
 from repro_assets.pins.compute import ClusterFile
 from repro_assets.resources import standalone_cluster, standalone_processes
 from repro_assets.resources.spark_cluster import load_cluster
-from repro_assets.resources.standalone_cluster import down, join, look, up
-from repro_assets.resources.standalone_state import folder_of, read_state, write_state
+from repro_assets.resources.standalone_cluster import down, end, join, left_over, look, up
+from repro_assets.resources.standalone_state import daemon_settings, folder_of, read_state, scratch, write_state
 from repro_assets.settings import Settings
 from repro_assets_tests.unit.resources import fake_spark
 
@@ -61,6 +62,12 @@ def everybody(pids: dict[str, int]) -> list[int]:
 def running(pids: Iterable[int]) -> list[int]:
     """Those that still run: what is dead may stay in the system's table until its new parent has asked for it."""
     return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def sessions_of(cluster: ClusterFile, here: Settings) -> set[int]:
+    """Sessions of a cluster that are found without anything that was written down."""
+    folder = folder_of(cluster.name, here)
+    return standalone_processes.sessions([], daemon_settings(folder), scratch(folder))
 
 
 def killed(pid: int) -> None:
@@ -177,6 +184,44 @@ def test_an_id_that_another_process_has_by_now_is_left_alone(here) -> None:
     assert psutil.pid_exists(os.getpid())
 
 
+@pytest.mark.parametrize("damage", ["cut off", "gone", "of a process that is gone"])
+def test_a_name_is_enough_to_end_it_whatever_was_written_down(here, damage) -> None:
+    pids = started(here)
+    processes = everybody(pids)
+    path = folder_of(CLUSTER.name, here) / "state.json"
+    if damage == "cut off":
+        path.write_bytes(path.read_bytes()[:40])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        killed(pids["worker-1"])  # its executor goes on, in the session of a leader that is gone
+        path.write_text("{}")
+
+    end(CLUSTER.name, here, silent)
+
+    assert not running(processes)
+    assert not folder_of(CLUSTER.name, here).exists()
+    assert left_over(here) == []
+
+
+def test_processes_are_found_when_the_whole_folder_is_gone(here) -> None:
+    processes = everybody(started(here))
+    shutil.rmtree(folder_of(CLUSTER.name, here))
+
+    assert end(CLUSTER.name, here, silent) == len(processes)
+    assert not running(processes)
+
+
+def test_the_end_of_one_cluster_is_none_of_another_s(here) -> None:
+    started(here)
+    started(here, OTHER)
+
+    end(CLUSTER.name, here, silent)
+
+    assert (look(CLUSTER, here).state, look(OTHER, here).state) == ("down", "up")
+    assert left_over(here) == [OTHER.name]
+
+
 @pytest.mark.parametrize(
     ("trouble", "told"),
     [("master ends", "master ended: stored .*no port to bind"), ("worker ends", "worker-. ended: stored .*no memory")],
@@ -188,7 +233,7 @@ def test_one_that_does_not_come_up_says_why_and_leaves_nothing(here, home, troub
         up(CLUSTER, here, silent)
 
     assert not folder_of(CLUSTER.name, here).exists()
-    assert standalone_processes.sessions([], folder_of(CLUSTER.name, here) / "daemons.conf") == set()
+    assert sessions_of(CLUSTER, here) == set()
 
 
 def test_workers_that_never_register_are_not_waited_for_for_ever(here, home, monkeypatch) -> None:
@@ -208,7 +253,7 @@ def test_an_interrupt_on_the_way_leaves_nothing(here, monkeypatch) -> None:
         up(CLUSTER, here, interrupted)
 
     assert not folder_of(CLUSTER.name, here).exists()
-    assert standalone_processes.sessions([], folder_of(CLUSTER.name, here) / "daemons.conf") == set()
+    assert sessions_of(CLUSTER, here) == set()
 
 
 def test_its_processes_get_no_sources_credentials_or_options_of_whoever_started_them(here, home, monkeypatch) -> None:

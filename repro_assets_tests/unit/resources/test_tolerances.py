@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, EditedUnderOldName
+from repro_assets.pins import version_file
 from repro_assets.pins.manifest import ASSUMED_TOLERANCE
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.tolerance import Trial, Variant, newest
-from repro_assets.pins.version_file import read_digests
+from repro_assets.pins.version_file import read_digests, register
 from repro_assets.resources.tolerances import tolerance_of, write_tolerance
 from repro_assets.settings import Settings
 from repro_assets.steps.model_params import DEFAULT_FAMILY
@@ -144,3 +146,44 @@ def test_the_default_family_is_measured_under_the_default_lock() -> None:
     envs = settings_module.load({}).envs / "tolerances"
 
     assert newest([path.name for path in envs.glob("*.json")], DEFAULT_FAMILY, settings_module.DEFAULT_ENVIRONMENT)
+
+
+def test_no_other_file_is_registered_beside_it(here) -> None:
+    folder = here.envs / "tolerances"
+    folder.mkdir(parents=True)
+    (folder / "somebody-else-s.json").write_text("{}")
+
+    name, _, _ = written(here)
+
+    assert list(read_digests(here.envs)) == [f"tolerances/{name}"]
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids=["file aside", "lines aside", "lines in place", "file in place"])
+def test_a_process_killed_before_any_step_leaves_the_file_registered_or_nothing(here, monkeypatch, number) -> None:
+    steps = itertools.count(1)
+
+    def mortal(act):
+        def step(*given):
+            if next(steps) == number:
+                raise Killed
+            return act(*given)
+
+        return step
+
+    monkeypatch.setattr(version_file, "_write", mortal(version_file._write))
+    monkeypatch.setattr(Path, "replace", mortal(Path.replace))
+    with pytest.raises(Killed):
+        written(here, MOVED)
+    monkeypatch.undo()
+
+    # What reads meanwhile knows nothing of it; what writes next finishes it or begins anew.
+    assert said(here) == ASSUMED_TOLERANCE
+    name, document, _ = written(here, MOVED)
+    assert (name, document["probability"]) == ("random_forest--ml-v1.json", 2e-16)
+    assert said(here)["source"] == "measured"
+    assert not list(here.envs.rglob("*.partial"))
+    assert register(here.envs) == []

@@ -12,7 +12,7 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, EditedUnderOldName
 from repro_assets.settings import Settings
-from repro_assets.verbs.cluster import check, diff, list_clusters, show
+from repro_assets.verbs.cluster import check, diff, end, list_clusters, show, standing_clusters
 
 COMMITTED = settings_module.load({}).envs / "clusters"
 THREE, TWO = "standalone-3x1-v1", "standalone-2x1-v1"
@@ -108,3 +108,36 @@ def test_an_edited_file_is_refused_by_every_verb(here) -> None:
     for act in (lambda: check(TWO, here), lambda: show(TWO, here), lambda: diff(THREE, TWO, here)):
         with pytest.raises(EditedUnderOldName, match=TWO):
             act()
+
+
+def test_all_that_is_left_is_ended_and_nothing_left_is_no_trouble(here) -> None:
+    folder = here.var / "clusters" / "no-file-of-this-name"
+    folder.mkdir(parents=True)
+
+    assert end(None, here, print, every=True) == {"no-file-of-this-name": 0}
+    assert not folder.exists()
+    assert end(None, here, print, every=True) == {}
+
+
+def test_a_cluster_whose_file_was_edited_can_be_ended(here) -> None:
+    edit(here, TWO, num_workers=7)
+    (here.var / "clusters" / TWO).mkdir(parents=True)
+
+    assert end(TWO, here, print, every=False) == {TWO: 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "every", "told"),
+    [
+        pytest.param("not-there", False, "no such cluster file", id="of which nothing is there"),
+        pytest.param(None, False, "which cluster is to end", id="no name"),
+        pytest.param(TWO, True, "which cluster is to end", id="a name and all"),
+    ],
+)
+def test_what_can_t_be_ended_is_said(here, name, every, told) -> None:
+    with pytest.raises(BadInput, match=told):
+        end(name, here, print, every=every)
+
+
+def test_no_cluster_stands_where_none_was_started(here) -> None:
+    assert standing_clusters(here) == []

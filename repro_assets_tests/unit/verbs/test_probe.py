@@ -7,13 +7,14 @@ import json
 import pytest
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import BadInput, Blocked
+from repro_assets.errors import BadInput, Blocked, ClusterUnavailable
 from repro_assets.pins.compute import parse_cluster
-from repro_assets.pins.tolerance import Trial, Variant
+from repro_assets.pins.tolerance import Trial, Variant, obstacle
 from repro_assets.resources import probing
 from repro_assets.resources.probing import standard_variants, varied
 from repro_assets.resources.spark_cluster import load_cluster
-from repro_assets.verbs.probe import NoTolerance, Probe, plan, require_tolerance
+from repro_assets.verbs import probe
+from repro_assets.verbs.probe import NoTolerance, Probe, plan, require_reachable, require_tolerance
 from repro_assets.verbs.probe_printing import table
 from repro_assets_tests.unit.pins.run_records import ORDER, run_record
 
@@ -91,6 +92,51 @@ def test_named_variants_alone_are_tried_and_clusters_are_added() -> None:
 
 def test_without_a_name_all_are_tried() -> None:
     assert plan([], []) == standard_variants()
+
+
+@pytest.mark.parametrize(
+    ("names", "clusters", "expected"),
+    [
+        pytest.param([], [], ["cluster standalone-2x1-v1"], id="nothing named"),
+        pytest.param([], ["standalone-3x1-v1"], ["cluster standalone-3x1-v1"], id="a cluster named"),
+        pytest.param(["one core"], [], [], id="a variant named"),
+    ],
+)
+def test_clusters_that_are_up_are_tried_where_nothing_was_named(names, clusters, expected) -> None:
+    found = plan(names, clusters, ["standalone-2x1-v1"])
+
+    assert [variant.name for variant in found if variant.cluster] == expected
+
+
+@pytest.mark.parametrize(
+    ("cluster", "error", "told"),
+    [
+        pytest.param("standalone-2x1-v1", ClusterUnavailable, "its cluster is down.*repro cluster up", id="down"),
+        pytest.param("databricks-15-4-v1", BadInput, "is one of Databricks", id="of Databricks"),
+        pytest.param("not-there", BadInput, "no such cluster file", id="no such file"),
+    ],
+)
+def test_a_cluster_that_can_t_be_reached_is_said_with_its_variant_before_anything_is_tried(
+    state, cluster, error, told
+) -> None:
+    variants = plan(["as it was"], [cluster])
+
+    with pytest.raises(error, match=f"variant `cluster {cluster}` can't be tried.*{told}"):
+        require_reachable(variants, state)
+
+
+def test_what_a_variant_meets_on_its_way_is_its_reason_and_not_the_end(monkeypatch) -> None:
+    def gone(*_: object) -> None:
+        raise ClusterUnavailable("cluster far is not whole", stored="1", expected="2")
+
+    monkeypatch.setattr(probe, "try_variant", gone)
+
+    trial, read = probe._tried(None, None, Variant("cluster far", cluster="far"), None)
+
+    assert read
+    assert obstacle([trial], ()) == (
+        "cluster far did not come to its end: ClusterUnavailable: cluster far is not whole: stored 1, expected 2"
+    )
 
 
 def test_a_variant_that_there_is_not_is_refused() -> None:
