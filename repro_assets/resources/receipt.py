@@ -20,6 +20,9 @@ from repro_assets.settings import THREAD_VARIABLES
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Not `libnetlibblasjni…`, which only looks for one.
+_BLAS = re.compile(r"lib(open)?blas|libmkl_|libblis")
+
 
 def compute_receipt(session: SparkSession | None, declared: Collection[str] = ()) -> dict[str, Any]:
     """What this process computes with.
@@ -31,7 +34,7 @@ def compute_receipt(session: SparkSession | None, declared: Collection[str] = ()
     Returns:
         `cpu` (model, digest of its flags, numpy's dispatch), `blas` (library, kernel, threads), `threads`
         (variables as they stand) and `spark` (versions, master, executors with their cores and heaps, digests of
-        jars, settings that are not Spark's defaults; None without).
+        jars, settings that are not Spark's defaults, the JVM's BLAS; None without).
     """
     return {
         "host": {"system": platform.system(), "machine": platform.machine(), "python": platform.python_version()},
@@ -87,7 +90,34 @@ def spark(session: SparkSession, declared: Collection[str] = ()) -> dict[str, An
         "driver_max_memory": java.Runtime.getRuntime().maxMemory(),
         "jars": jar_digests(context.getConf().get("spark.jars", "") or ""),
         "settings": redact_settings(other_than_default(session, declared), known_values()),
+        "blas": java_blas(context._jvm),
     }
+
+
+def java_blas(jvm: Any) -> dict[str, Any]:
+    """What the driver's JVM multiplies with, which is what Spark ML adds up by.
+
+    Args:
+        jvm: The JVM side of an open context.
+
+    Returns:
+        `java`: class of the Java implementation. `native`: names of the native libraries that the JVM has loaded by
+        now, empty where it has none; None where the system does not say. Asked of the process's memory: asking the
+        implementation would load it.
+    """
+    implementation = jvm.dev.ludovic.netlib.blas.JavaBLAS.getInstance().getClass().getName()
+    maps = Path(f"/proc/{jvm.java.lang.ProcessHandle.current().pid()}/maps")
+    return {"java": implementation, "native": native_blas(maps.read_text()) if maps.exists() else None}
+
+
+def native_blas(maps: str) -> list[str]:
+    """File names of the BLAS libraries among the files that a process has mapped.
+
+    Args:
+        maps: Lines of `/proc/PID/maps`.
+    """
+    names = {Path(fields[5]).name for line in maps.splitlines() if len(fields := line.split(maxsplit=5)) > 5}
+    return sorted(name for name in names if _BLAS.match(name))
 
 
 def jar_digests(jars: str) -> dict[str, str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +13,12 @@ from typing import Any
 import pytest
 
 from repro_assets.sample.generate import generate
-from repro_assets_tests.installation import Installation
+from repro_assets_tests.installation import REPRO, Installation, wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 CLUSTER = "standalone-3x1-v1"
+FEWER = "standalone-2x1-v1"
 ON_COMPUTE = ("features", "model", "predictions")
 
 
@@ -26,7 +31,7 @@ def one_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installa
     installation.json("ingest", "covid_cases", *map(str, feed.covid_files))
     installation.json("ingest", "job_changes", *map(str, feed.job_files))
     yield installation, installation.json("versions")["versions"][0]["key"]
-    installation.repro("cluster", "down", CLUSTER)
+    installation.repro("cluster", "down", "--all")
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +91,57 @@ def test_it_is_run_again_on_the_cluster_by_its_own_capsule(
 
     assert answer["verdict"] == "IDENTICAL"
     assert all(stage["equal"] for stage in answer["stages"])
+
+
+def test_with_a_worker_less_it_is_the_same_and_the_cluster_is_named_as_replaced(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any]
+) -> None:
+    installation, _ = one_key
+    installation.json("cluster", "up", FEWER)
+    answer = installation.json("reproduce", on_workers["mlflow_run_id"], "--with", f"cluster={FEWER}", "--force")
+
+    assert answer["verdict"] == "IDENTICAL"
+    assert all(stage["equal"] for stage in answer["stages"])
+    assert FEWER in json.dumps(answer["differences"])
+
+
+def test_another_secret_is_one_line_at_once_and_nothing_is_computed(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any]
+) -> None:
+    installation, key = one_key
+    path = installation.var / "clusters" / CLUSTER / "client.conf"
+    before = path.read_text()
+    path.write_text(f"spark.authenticate.secret {'0' * 64}\n")
+    try:
+        done = installation.repro("run", key, "--force", "--cluster", CLUSTER)
+    finally:
+        path.write_text(before)
+
+    assert done.returncode == 4
+    assert f"the secret of cluster {CLUSTER} is not the one it was started with" in done.stderr.splitlines()[-1]
+
+
+def test_a_worker_killed_while_the_chain_runs_gives_an_error_or_the_same_digests(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any]
+) -> None:
+    installation, key = one_key
+    worker = installation.json("cluster", "show", CLUSTER)["processes"]["worker-1"]
+    run = subprocess.Popen(
+        [str(REPRO), "run", key, "--force", "--cluster", CLUSTER, "--json"],
+        env=installation.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: installation.json("cluster", "show", CLUSTER)["applications"] or None, seconds=600)
+    os.kill(worker, signal.SIGKILL)
+    out, err = run.communicate()
+
+    if run.returncode == 0:
+        (found,) = json.loads(out)["runs"]
+        assert {name: asset["output_digest"] for name, asset in found["assets"].items()} == {
+            name: asset["output_digest"] for name, asset in on_workers["assets"].items()
+        }
+    else:
+        assert "Traceback" not in err
+        assert CLUSTER in err

@@ -19,6 +19,7 @@ from repro_assets.pins.output import Output, output_digest
 from repro_assets.pins.spark_model import spark_model_digest
 from repro_assets.resources.champion_models import located, read_champion
 from repro_assets.resources.lake import Lake, new_attempt
+from repro_assets.resources.receipt import compute_receipt
 from repro_assets.resources.spark_model_file import checked_files, folder_digest, load_pipeline, save_pipeline
 from repro_assets.resources.tracking_models import SPARK_FOLDER, log_spark_model
 from repro_assets.resources.tracking_store import connect, initialise
@@ -78,6 +79,14 @@ def test_neither_row_order_nor_partitions_change_the_state(spark, fitted, family
 
     assert saved(again["full"], tmp_path / "again") == one.digest
     assert saved(again["without_cases"], tmp_path / "blind") != one.digest
+
+
+def test_the_receipt_names_what_the_jvm_multiplies_with(spark, fitted) -> None:
+    """After a fit, so that a native library would have been loaded."""
+    found = compute_receipt(spark)["spark"]["blas"]
+
+    assert found["java"].startswith("dev.ludovic.netlib.blas.")
+    assert isinstance(found["native"], list)
 
 
 @pytest.mark.parametrize("family", SPARK_FAMILIES)

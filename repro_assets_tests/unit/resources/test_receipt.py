@@ -105,3 +105,17 @@ def test_jars_are_known_by_the_digest_of_their_bytes_wherever_they_lie(tmp_path)
 
     assert jar_digests(given) == {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.jar", "b.jar")}
     assert jar_digests("") == {}
+
+
+MAPS = """\
+7f01-7f02 r--p 00000000 08:01 11 /usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3
+7f02-7f03 r-xp 00001000 08:01 11 /usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3
+7f04-7f05 r--p 00000000 08:01 12 /tmp/libnetlibblasjni123.so
+7f06-7f07 rw-p 00000000 00:00 0
+7f08-7f09 r--p 00000000 08:01 13 /opt/some where/libmkl_rt.so.2
+"""
+
+
+def test_native_number_libraries_of_a_process_are_those_it_has_mapped_each_once() -> None:
+    assert receipt.native_blas(MAPS) == ["libblas.so.3", "libmkl_rt.so.2"]
+    assert receipt.native_blas("") == []
