@@ -53,7 +53,8 @@ def cluster_show(name: str, json: bool) -> None:
         say(f"{process}: process {pid}")
     for application in document["applications"]:
         say(f"application: {application}")
-    say(json_module.dumps(document["declared"], indent=2))
+    for line in json_module.dumps(document["declared"], indent=2).splitlines():
+        say(line)  # each on a line of its own: what is said holds no line breaks
 
 
 def cluster_check(name: str, json: bool) -> None:

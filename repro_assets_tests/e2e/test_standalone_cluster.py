@@ -102,7 +102,8 @@ def test_with_a_worker_less_it_is_the_same_and_the_cluster_is_named_as_replaced(
 
     assert answer["verdict"] == "IDENTICAL"
     assert all(stage["equal"] for stage in answer["stages"])
-    assert FEWER in json.dumps(answer["differences"])
+    assert answer["swapped"] == ["compute"]
+    assert FEWER in json.dumps(answer["components"]["compute"]["found"])
 
 
 def test_another_secret_is_one_line_at_once_and_nothing_is_computed(

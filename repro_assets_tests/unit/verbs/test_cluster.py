@@ -12,6 +12,7 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, EditedUnderOldName
 from repro_assets.settings import Settings
+from repro_assets.verbs import commands_cluster
 from repro_assets.verbs.cluster import check, diff, end, list_clusters, show, standing_clusters
 
 COMMITTED = settings_module.load({}).envs / "clusters"
@@ -141,3 +142,11 @@ def test_what_can_t_be_ended_is_said(here, name, every, told) -> None:
 
 def test_no_cluster_stands_where_none_was_started(here) -> None:
     assert standing_clusters(here) == []
+
+
+def test_a_cluster_file_is_shown_line_by_line(state, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(settings_module, "load", lambda: dataclasses.replace(state, envs=COMMITTED.parent))
+
+    commands_cluster.cluster_show("local-v1", json=False)
+
+    assert '  "spark_version": "4.2.0",' in capsys.readouterr().err.splitlines()
