@@ -4,8 +4,8 @@ Read from the files alone, without a JVM. Spark stores a pipeline as a folder: `
 stage `stages/N_UID/` with `metadata/` and mostly tables of Parquet (coefficients, categories, nodes of trees).
 
 What counts as state: classes, parameters, defaults, every other entry of the metadata, and the tables' rows by types
-and bits. What does not: the time of saving, the ids that Spark makes up, and the order and files of rows, which name
-their own place.
+and bits. What does not: the time of saving, the ids that Spark makes up, the default of a seed that was given, and the order and
+files of rows, which name their own place.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def spark_model_digest(files: Mapping[str, bytes], where: str) -> str:
     """Digest of the fitted state, 64 hexadecimal digits; for `files` and `where` see `stage_classes`."""
     state = []
     for stage, document in sorted(_metadata(files, where).items(), key=lambda item: _number(item[0])):
-        uid = str(document["uid"])
-        kept = {name: _without(uid, value) for name, value in document.items() if name not in _MADE_UP}
+        kept = _lasting(document)
         if not stage:
             kept.pop("paramMap")  # the ids of the stages
         state.append({"metadata": kept, "tables": _tables(files, stage)})
@@ -119,10 +118,21 @@ def _plain(value: Any) -> Any:
         kinds = {type(item) for item in value}
         return np.array(value) if kinds in ({float}, {int}) else [_plain(item) for item in value]
     if isinstance(value, str) and value.startswith('{"class":'):
-        document = json.loads(value)
-        kept = {name: item for name, item in document.items() if name not in _MADE_UP}
-        return _without(str(document["uid"]), kept)
+        return _lasting(json.loads(value))
     return value
+
+
+def _lasting(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata without what is made up: times, ids, and the default of a seed that was given.
+
+    pyspark's default is Python's hash of the class's name, which is another in every process.
+    """
+    uid = str(document["uid"])
+    kept = {name: _without(uid, value) for name, value in document.items() if name not in _MADE_UP}
+    given, defaults = document.get("paramMap", {}), kept.get("defaultParamMap", {})
+    if "seed" in given and "seed" in defaults:
+        kept["defaultParamMap"] = {name: value for name, value in defaults.items() if name != "seed"}
+    return kept
 
 
 def _without(uid: str, value: Any) -> Any:

@@ -47,11 +47,15 @@ def folder(
     with_mean: bool = True,
     nodes: tuple[list[dict[str, Any]], ...] = (NODES,),
     stages: Callable[[list[str]], list[str]] = list,
+    seed: int | None = 1,
+    default_seed: int = 7,
 ) -> Files:
     """A pipeline of a scaler and trees, saved under other ids for another salt."""
     uids = [f"StandardScaler_{salt}1", f"GBTClassifier_{salt}2"]
     scaler, trees = (f"stages/{place}_{uid}" for place, uid in enumerate(uids))
-    tree = metadata("org.apache.spark.ml.regression.Tree", f"dtr_{salt}", {"seed": 1}, timestamp=timestamp).decode()
+    seeds: dict[str, Any] = {} if seed is None else {"seed": seed}
+    more: dict[str, Any] = {"timestamp": timestamp, "defaultParamMap": {"maxBins": 32, "seed": default_seed}}
+    tree = metadata("org.apache.spark.ml.regression.Tree", f"dtr_{salt}", seeds, **more).decode()
     pipeline = metadata(
         "org.apache.spark.ml.PipelineModel", f"PipelineModel_{salt}", {"stageUids": stages(uids)}, timestamp=timestamp
     )
@@ -60,7 +64,7 @@ def folder(
         "metadata/_SUCCESS": b"",
         f"{scaler}/metadata/part-00000.txt": metadata(SCALER, uids[0], {"withMean": with_mean}, timestamp=timestamp),
         f"{scaler}/data/part-00000.parquet": parquet([{"mean": {"type": 1, "values": list(mean)}}]),
-        f"{trees}/metadata/part-00000.txt": metadata(TREES, uids[1], {}, timestamp=timestamp, numTrees=2),
+        f"{trees}/metadata/part-00000.txt": metadata(TREES, uids[1], seeds, numTrees=2, **more),
         f"{trees}/treesMetadata/part-00000.parquet": parquet([{"_1": 0, "_2": tree.replace(": ", ":")}]),
         **{f"{trees}/data/part-{number:05d}-{salt}.parquet": parquet(rows) for number, rows in enumerate(nodes)},
     }
@@ -81,6 +85,7 @@ def test_the_classes_of_all_stages_are_told_by_their_place() -> None:
         pytest.param(folder(timestamp=2), id="saved at another time"),
         pytest.param(folder(nodes=(NODES[::-1],)), id="rows in another order"),
         pytest.param(folder(nodes=(NODES[1:], NODES[:1])), id="rows in two files"),
+        pytest.param(folder(default_seed=8), id="another default of a seed that was given"),
         pytest.param({**folder(), "metadata/.part-00000.txt.crc": b"sum"}, id="files that Spark hides"),
     ],
 )
@@ -94,6 +99,8 @@ def test_one_state_has_one_digest_however_it_is_stored(again: Files) -> None:
         pytest.param(folder(mean=(0.5, 1.5000000000000002)), id="one bit of a number"),
         pytest.param(folder(mean=(1.5, 0.5)), id="order within a row"),
         pytest.param(folder(with_mean=False), id="a parameter"),
+        pytest.param(folder(seed=2), id="another seed"),
+        pytest.param(folder(seed=None), id="no seed, so its default"),
         pytest.param(folder(nodes=(NODES[:2],)), id="a node less"),
         pytest.param(folder(nodes=([*NODES, NODES[0]],)), id="a node twice"),
         pytest.param(folder(nodes=([NODES[0], NODES[1], node(0, 0, 0.125)],)), id="a node of another tree"),
@@ -101,6 +108,12 @@ def test_one_state_has_one_digest_however_it_is_stored(again: Files) -> None:
 )
 def test_another_state_has_another_digest(other: Files) -> None:
     assert spark_model_digest(other, WHERE) != spark_model_digest(folder(), WHERE)
+
+
+def test_the_default_of_a_seed_counts_where_none_was_given() -> None:
+    found = {spark_model_digest(folder(seed=None, default_seed=default), WHERE) for default in (7, 8)}
+
+    assert len(found) == 2
 
 
 def without(path: str) -> Files:
