@@ -59,16 +59,16 @@ def told(act: Callable[[], object]) -> str:
     return "nothing"
 
 
-def addresses(sessions: list[int]) -> list[str]:
-    """Addresses on which this process's JVM and the cluster's processes listen."""
+def listening(sessions: list[int]) -> set[tuple[str, int]]:
+    """Addresses and ports on which this process's JVM and the cluster's processes listen."""
     pids = [pid for session in sessions for pid in members(session)]
     pids += [child.pid for child in psutil.Process().children(recursive=True)]
     found = set()
     for pid in pids:
         for connection in psutil.Process(pid).net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN:
-                found.add(connection.laddr.ip.removeprefix("::ffff:"))
-    return sorted(found)
+                found.add((connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port))
+    return found
 
 
 def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
@@ -79,6 +79,7 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
     table = str(folder.parents[1] / "lake" / "table")
     spark.range(ROWS).write.format("delta").save(table)
     sessions = [int(owner["pid"]) for owner in state.processes.values()]
+    places_to_call = listening(sessions)
     lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     spark.conf.set("spark.sql.shuffle.partitions", "7")
     changed = told(spark_cluster.receipt)
@@ -89,7 +90,8 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
         "rows": spark.read.format("delta").load(table).count(),
         "executor_sessions": sorted({session for session, _, _ in places}),
         "sessions": sessions,
-        "addresses": addresses(sessions),
+        "addresses": sorted({address for address, _ in places_to_call}),
+        "ports": sorted(port for _, port in places_to_call),
         "receipt": receipt,
         "secret_in_receipt": secret in json.dumps(receipt),
         "secret_on_a_command_line": any(secret in line for line in lines),

@@ -109,6 +109,12 @@ def test_everything_listens_on_loopback_alone(seen: dict[str, Any]) -> None:
     assert seen["addresses"] == ["127.0.0.1"]
 
 
+def test_nothing_takes_submissions_by_rest(seen: dict[str, Any]) -> None:
+    # Spark's port, and those that it tries where that one is taken.
+    assert not set(seen["ports"]) & set(range(6066, 6066 + 17))
+    assert len(seen["ports"]) > 3
+
+
 def test_the_receipt_says_who_registered_with_what(seen: dict[str, Any]) -> None:
     spark = seen["receipt"]["spark"]
 
