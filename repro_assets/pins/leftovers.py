@@ -69,11 +69,12 @@ def needed_outputs(
         standing: What stands in the lake.
         named: Outputs that a manifest or an alias names.
         given_up: Data versions that were given up: their manifests need nothing any more.
-        others: Outputs that are needed whatever was given up: a champion that kept predictions were made with.
+        others: Outputs that are needed whatever was given up: the champion, and one that kept predictions were made
+            with. What such a one was made of goes with its data version: using a model needs no rows.
     """
     wanted = {name for name in named if name.key not in given_up} | set(others)
     for output in standing:
-        if output.name in wanted:
+        if output.name in wanted and output.name.key not in given_up:
             wanted.update(output.made_of)
     return wanted
 

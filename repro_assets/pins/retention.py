@@ -30,11 +30,13 @@ class Holder:
         key: The data version.
         who: As a person would say it: `run 1f3a…`, `pinned`, `alias champion of …`.
         running: Whether it is a run that has not ended: then nothing gives the version up.
+        champion: Whether it is the registry's alias `champion`: likewise.
     """
 
     key: str
     who: str
     running: bool = False
+    champion: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class VacuumPlan:
 
 
 def kept_keys(holders: Iterable[Holder], given_up: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Who keeps each data version; one that was given up is kept by nobody but a run that has not ended."""
+    """Who keeps each data version; one that was given up only by a run that has not ended, and by the champion."""
     found: dict[str, list[str]] = {}
     for holder in holders:
-        if holder.running or holder.key not in given_up:
+        if holder.running or holder.champion or holder.key not in given_up:
             found.setdefault(holder.key, []).append(holder.who)
     return {key: tuple(dict.fromkeys(who)) for key, who in found.items()}
 

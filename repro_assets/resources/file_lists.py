@@ -79,7 +79,7 @@ def wrong_bytes(tables: RawTables, pin: CommitPin, recorded: FileList) -> Iterat
         try:
             found, _ = sha256_of(where)
         except FileNotFoundError:
-            yield gone(tables, pin, where)
+            yield gone(tables, pin, where, expected=file.sha256)
             continue
         if found != file.sha256:
             yield DataDamaged(
@@ -91,12 +91,13 @@ def wrong_bytes(tables: RawTables, pin: CommitPin, recorded: FileList) -> Iterat
             )
 
 
-def gone(tables: RawTables, pin: CommitPin, where: str) -> VersionExpired:
+def gone(tables: RawTables, pin: CommitPin, where: str, expected: str | None = None) -> VersionExpired:
     """The error for a file of a version that is not there, with what took it as far as that is known."""
     return VersionExpired(
         f"a data file of {pin.table}@{pin.version} is gone",
         where=where,
         stored="nothing",
+        expected=expected,
         fix=f"{what_took(tables, pin.table, pin.version)}. {RESTORE}",
     )
 

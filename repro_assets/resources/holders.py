@@ -9,12 +9,14 @@ import dagster as dg
 
 from repro_assets.pins.retention import Holder
 from repro_assets.resources import storage
+from repro_assets.resources.champions import CHAMPION
 from repro_assets.resources.raw_tables import KEPT_MARK, PINS
 from repro_assets.resources.tracking_store import speaking_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.entities.model_registry import RegisteredModel
 
 MANIFEST_TAG = "repro.manifest"
 KEY_TAG = "repro.data_version"
@@ -109,12 +111,24 @@ def of_aliases(client: MlflowClient) -> list[Holder]:
     """A holder per alias of a registered model that names its data version."""
     found = []
     with speaking_of(client.tracking_uri):
-        for model in client.search_registered_models(max_results=1000):
+        for model in registered_models(client):
             for alias, number in sorted(model.aliases.items()):
                 key = client.get_model_version(model.name, str(number)).tags.get(KEY_TAG)
                 if key is not None:
-                    found.append(Holder(key, f"alias {alias} of {model.name}"))
+                    who = f"alias {alias} of {model.name}"
+                    found.append(Holder(key, who, champion=alias == CHAMPION))
     return found
+
+
+def registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    """Every registered model of a store, however many there are."""
+    token: str | None = None
+    while True:
+        page = client.search_registered_models(max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def of_people(lake: str) -> list[Holder]:

@@ -13,7 +13,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.leftovers import Folder, OutputName, StandingOutput
 from repro_assets.pins.output import Output
 from repro_assets.resources import storage
-from repro_assets.resources.holders import KEY_TAG, MANIFEST_TAG
+from repro_assets.resources.holders import KEY_TAG, MANIFEST_TAG, registered_models
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.tracking_store import speaking_of
 
@@ -69,12 +69,12 @@ def named_outputs(runs: Iterable[Run]) -> set[OutputName]:
     return {name for run in runs if MANIFEST_TAG in run.data.tags and (name := _name(run.data.tags)) is not None}
 
 
-def aliased_outputs(client: MlflowClient) -> set[OutputName]:
-    """Outputs that an alias of a registered model leads to."""
+def aliased_outputs(client: MlflowClient, *, only: str | None = None) -> set[OutputName]:
+    """Outputs that an alias of a registered model leads to; any alias, or one."""
     found = set()
     with speaking_of(client.tracking_uri):
-        for model in client.search_registered_models(max_results=1000):
-            for number in model.aliases.values():
+        for model in registered_models(client):
+            for number in (number for alias, number in model.aliases.items() if only in (None, alias)):
                 name = _name({"repro.asset": "model", **client.get_model_version(model.name, str(number)).tags})
                 if name is not None:
                     found.add(name)

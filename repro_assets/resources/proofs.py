@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside, ReproError
-from repro_assets.pins.data import DataPin
+from repro_assets.pins.data import CommitPin, DataPin
+from repro_assets.pins.data_files import FileList
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources import capsule_store, storage
 from repro_assets.resources.file_lists import known_list, wrong_bytes
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from repro_assets.resources.raw_tables import RawTables
     from repro_assets.settings import Settings
+
+_NOT_HASHED = "no SHA-256 of its files was recorded when it was pinned"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,6 @@ def raw_version(tables: RawTables, pin: DataPin) -> Proved:
     """
     try:
         tables.check(pin.commit)
-        tables.require_files(pin.commit)
         recorded = known_list(tables, pin.commit)
         if pin.files_sha256 is not None and (recorded is None or recorded.digest() != pin.files_sha256):
             raise DataDamaged(
@@ -103,18 +105,43 @@ def raw_version(tables: RawTables, pin: DataPin) -> Proved:
                 fix="Restore _files of the lake from a backup",
             )
         if recorded is None:
-            return _rows(tables, pin, ("no SHA-256 of its files was recorded when it was pinned",))
-        wrong: list[ReproError] = []
-        for file in recorded.files:
-            where = file_uri(tables.uri(pin.commit.table), file.path)
-            alone = replace(recorded, files=(file,))
-            with _reading(tables.records, where, file.sha256, wrong):
-                wrong.extend(wrong_bytes(tables, pin.commit, alone))
+            tables.require_files(pin.commit)
+            return _rows(tables, pin, (_NOT_HASHED,))
+        wrong = _wrong_files(tables, pin.commit, recorded)
         return Proved(tuple(wrong)) if wrong else _rows(tables, pin, ())
     except Outside as error:
         return Proved((_unreadable(error, tables.records),))
     except ReproError as error:
         return Proved((error,))
+
+
+def pinned_version(tables: RawTables, key: str, table: str, version: int) -> Proved:
+    """Prove a version that a person pinned and no run has used: its commit, and the SHA-256 of every file.
+
+    Raises:
+        Outside: The store does not answer; one file that can't be read is an entry of `wrong`.
+    """
+    try:
+        commit = tables.pin_of_key(key, table, version)
+        recorded = known_list(tables, commit)
+        if recorded is None:
+            tables.require_files(commit)
+            return Proved(notes=(_NOT_HASHED,))
+        return Proved(tuple(_wrong_files(tables, commit, recorded)))
+    except Outside as error:
+        return Proved((_unreadable(error, tables.records),))
+    except ReproError as error:
+        return Proved((error,))
+
+
+def _wrong_files(tables: RawTables, commit: CommitPin, recorded: FileList) -> list[ReproError]:
+    wrong: list[ReproError] = []
+    for file in recorded.files:
+        where = file_uri(tables.uri(commit.table), file.path)
+        alone = replace(recorded, files=(file,))
+        with _reading(tables.records, where, file.sha256, wrong):
+            wrong.extend(wrong_bytes(tables, commit, alone))
+    return wrong
 
 
 def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:

@@ -86,9 +86,10 @@ def verify(key: str | None, every: bool, json: bool) -> None:
     here, raw_tables = settings_module.load(), RawTables()
     experiment = initialise(here, EXPERIMENT.name)
     client = connect(here.mlflow_tracking_uri)
-    runs = verb.runs_of(client, experiment, key)
+    pinned = verb.pinned_keys(raw_tables.records, key)
+    runs = verb.runs_of(client, experiment, key, pinned)
     show_progress()
-    found = verb.verify(runs, Stores(here, raw_tables, client), given_up(raw_tables.records))
+    found = verb.verify(runs, Stores(here, raw_tables, client), given_up(raw_tables.records), pinned)
     if json:
         printing.document(found.as_document())
     else:

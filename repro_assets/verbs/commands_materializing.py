@@ -10,6 +10,7 @@ from repro_assets.errors import BadInput
 from repro_assets.resources.dagster_home import open_instance
 from repro_assets.resources.progress import show_progress
 from repro_assets.resources.raw_tables import RawTables
+from repro_assets.settings import Settings
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import in_environment, say, spark_opener, tidy_instance
 
@@ -28,6 +29,7 @@ def run(
     verb.require_readable(key, raw_tables)
     instance = tidy_instance(here)
     register_key(key, raw_tables, instance)
+    _say_given_up([key], here)
     show_progress()
     report = verb.run(wanted, instance)
     if json:
@@ -53,8 +55,10 @@ def backfill(
 
     wanted = verb.plan(keys, every, assignments, force=force, environment=environment, cluster=cluster, record=record)
     in_environment(environment, record)
-    instance = tidy_instance(settings_module.load())
+    here = settings_module.load()
+    instance = tidy_instance(here)
     verb.register_keys(wanted.keys, RawTables(), instance)
+    _say_given_up(wanted.keys, here)
     with shown() as observer:
         show_progress()
         work = verb.Backfill(wanted, observer)
@@ -70,6 +74,15 @@ def backfill(
     else:
         printing.backfill(work.report)
     verb.require_whole(work.report)
+
+
+def _say_given_up(keys: Sequence[str], here: Settings) -> None:
+    from repro_assets.resources.given_up import given_up
+
+    found = given_up(here.lake)
+    for key in keys:
+        if key in found:
+            say(f"{found[key].words}. What is computed of it is kept by nobody: `repro pin` takes that back")
 
 
 def sql(query: str, limit: int, json: bool, csv: bool) -> None:

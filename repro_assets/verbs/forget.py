@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, DataDamaged, Outside
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, named_versions
+from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, kept_keys, kept_versions, named_versions
 from repro_assets.resources import storage
 from repro_assets.resources.leftovers import is_output_path
 from repro_assets.resources.person_search import artifacts_with, as_value, files_with
@@ -21,8 +21,8 @@ from repro_assets.resources.raw_version import table_properties
 from repro_assets.resources.table_vacuum import found_files, needed_files, recorded_files, remove_files
 from repro_assets.resources.tracking_store import redacted, sqlite_file
 from repro_assets.verbs import unpin
+from repro_assets.verbs.vacuum import note_removal, vacuum
 from repro_assets.verbs.vacuum import plan as plan_vacuum
-from repro_assets.verbs.vacuum import vacuum
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -154,7 +154,7 @@ def forget(
     # Where a deletion only hid the row, its version still has the files: the one on top was rewritten without them.
     anew = plan_vacuum(wanted.table, tables, ways.holders(), everybody, keep_newest_data=False)
     vacuum(anew, tables, ways.open_spark)
-    young = _remove_what_still_holds(wanted.table, person, tables, ways)
+    young = _remove_what_still_holds(wanted.table, person, tables, ways, everybody)
     ways.collect()
     return young
 
@@ -261,7 +261,9 @@ def _delete(spark: SparkSession, uri: str, person: str) -> None:
         ) from error
 
 
-def _remove_what_still_holds(table: str, person: str, raw_tables: RawTables, ways: Ways) -> list[str]:
+def _remove_what_still_holds(
+    table: str, person: str, raw_tables: RawTables, ways: Ways, given_up: Collection[str]
+) -> list[str]:
     """Take change data of the deletion itself, and old files that no commit names; returns the young ones, which stay."""
     uri = raw_tables.uri(table)
     found = found_files(uri)
@@ -274,8 +276,36 @@ def _remove_what_still_holds(table: str, person: str, raw_tables: RawTables, way
     named = {path for one in logged for path in (*one.files, *one.changes)}
     goes, young = split_young([file for file in found if file.path in left], named, ways.safe_age, datetime.now(UTC))
     if goes:
+        paths = [file.path for file in goes]
+        lists = recorded_files(raw_tables.records, table, uri)
+        expired = versions_with(paths, {one.version: one.files for one in logged}, lists)
+        require_unused(table, expired, kept_keys(ways.holders(), given_up))
+        note_removal(raw_tables, table, expired, [logged[-1].version] if logged else [], goes)
         remove_files(ways.open_spark(), uri, goes)
     return [file.path for file in young]
+
+
+def require_unused(table: str, versions: Sequence[int], keys: Mapping[str, Sequence[str]]) -> None:
+    """Stop where somebody needs a version that is about to go: a run that began meanwhile takes no lock of the table.
+
+    Args:
+        table: Name of the raw table.
+        versions: Its versions that are about to go.
+        keys: Who keeps each data version, as `kept_keys` gives it.
+
+    Raises:
+        BadInput: One of them is kept.
+    """
+    kept = kept_versions(keys, EXPERIMENT.table_names)[table]
+    used = [(version, kept[version][0]) for version in versions if version in kept]
+    if used:
+        version, who = used[0]
+        raise BadInput(
+            "a version that holds the person came into use meanwhile; its files stay",
+            where=f"{table}@{version}",
+            stored=who,
+            fix="Let it end, then start again: what is done stays done",
+        )
 
 
 def split_young(

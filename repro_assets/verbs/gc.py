@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.leftovers import SAFE_AGE, Garbage, is_old, needed_outputs, plan_capsules, plan_outputs
 from repro_assets.resources import leftovers, storage
+from repro_assets.resources.champions import CHAMPION
 from repro_assets.resources.holders import KEY_TAG, MANIFEST_TAG, all_runs, of_runs, of_unfinished
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.tracking_store import speaking_of
@@ -86,7 +87,8 @@ def plan(
         runs = list(all_runs(client, experiments))
     busy |= {holder.key for holder in of_unfinished(runs)}
     named = leftovers.named_outputs(runs) | leftovers.aliased_outputs(client)
-    needed = needed_outputs(standing, named, given_up, leftovers.champions_used(runs, given_up))
+    champions = leftovers.champions_used(runs, given_up) | leftovers.aliased_outputs(client, only=CHAMPION)
+    needed = needed_outputs(standing, named, given_up, champions)
     return GcPlan(
         outputs=(
             *plan_outputs(standing, needed, given_up, busy, now=now, safe_age=safe_age),

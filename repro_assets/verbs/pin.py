@@ -13,6 +13,7 @@ from repro_assets.feeds.publication import from_user_metadata, is_earlier, newes
 from repro_assets.pins.data import Commit
 from repro_assets.pins.data_history import DataVersion, as_of, is_day, parse_time
 from repro_assets.pins.data_version import encode
+from repro_assets.resources.file_lists import record_list
 from repro_assets.verbs.versions import register_all
 
 if TYPE_CHECKING:
@@ -55,7 +56,18 @@ def plan(
 
 
 def pin(wanted: DataVersion, raw_tables: RawTables, instance: dg.DagsterInstance) -> str:
-    """Register and keep a data version; returns its key. An explicit pair is appended to the registered keys."""
+    """Register and keep a data version; returns its key. An explicit pair is appended to the registered keys.
+
+    Every file behind it is hashed first, as far as that was not done before.
+
+    Raises:
+        VersionExpired: A file of it is gone; nothing is registered.
+        DataDamaged: A file has another size than the log says; likewise.
+    """
+    for table, commit in wanted.commits.items():
+        found = raw_tables.pin(table, commit.version)
+        raw_tables.require_files(found)
+        record_list(raw_tables, found)
     register_all(raw_tables, instance)
     register(instance, [wanted])
     for table, commit in wanted.commits.items():

@@ -17,6 +17,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import PASSING
 from repro_assets.resources.champions import move_champion, registered_name, versions_of
+from repro_assets.resources.given_up import given_up
 from repro_assets.resources.run_lookup import find_parent
 from repro_assets.resources.run_records import load_record, read_artifact
 from repro_assets.resources.tracking_runs import user_name
@@ -108,7 +109,7 @@ def promote(run: str, settings: Settings, instance: dg.DagsterInstance, *, check
         record = load_record(client, find_parent(client, experiment, run, instance))
     newest = newest_verdict(verdicts_on(client, record.mlflow_run_id))
     versions = _versions(client, record)
-    reason = _against(client, record, newest) or _unregistered(record, versions)
+    reason = _given_up(record, settings) or _against(client, record, newest) or _unregistered(record, versions)
     found = Promotion(
         run=record.mlflow_run_id,
         data_version=record.data_version,
@@ -151,6 +152,11 @@ def _versions(client: MlflowClient, record: RunRecord) -> dict[str, ModelVersion
 
 def _registered_names() -> list[str]:
     return [registered_name(estimator.name) for estimator in EXPERIMENT.estimators]
+
+
+def _given_up(record: RunRecord, settings: Settings) -> str | None:
+    found = given_up(settings.lake).get(record.data_version)
+    return f"{found.words}; `repro pin` takes that back" if found else None
 
 
 def _against(client: MlflowClient, record: RunRecord, newest: Mapping[str, Any] | None) -> str | None:

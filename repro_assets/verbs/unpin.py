@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from repro_assets.resources.raw_tables import RawTables
 
 SCHEMA = "repro-unpin/1"
-_CHAMPION = "alias champion "
 _LONGEST = 500
 
 
@@ -99,7 +98,7 @@ def _refuse_used(key: str, own: Sequence[Holder]) -> None:
     running = next((holder.who for holder in own if holder.running), None)
     if running is not None:
         raise BadInput("a run of this data version is under way", where=key, stored=running, fix="Let it end first")
-    champion = next((holder.who for holder in own if holder.who.startswith(_CHAMPION)), None)
+    champion = next((holder.who for holder in own if holder.champion), None)
     if champion is not None:
         raise BadInput(
             "the champion is of this data version", where=key, stored=champion, fix="`repro promote` another run first"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.pins.retention import SAFE_AGE, Holder, VacuumPlan, kept_keys, kept_versions, plan_vacuum
+from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, VacuumPlan, kept_keys, kept_versions, plan_vacuum
 from repro_assets.resources import given_up as record
 from repro_assets.resources.expiry import record_vacuum
 from repro_assets.resources.table_vacuum import found_files, needed_files, recorded_files, remove_files
@@ -76,21 +76,35 @@ def vacuum(wanted: VacuumPlan, raw_tables: RawTables, open_spark: Callable[[], S
     """
     if not wanted.remove:
         return
-    entry = {
-        "schema": SCHEMA,
-        "table": wanted.table,
-        "who": record.who(),
-        "when": record.now(),
-        "expired": list(wanted.expired),
-        "kept": [kept.version for kept in wanted.kept],
-        "files": len(wanted.remove),
-        "bytes": wanted.bytes,
-    }
     # Spark first: it may fail to open, and then nothing was removed and nothing is written down.
     spark = open_spark()
-    # Before the first file goes: whoever finds one missing is told why, also where this process dies in between.
-    record_vacuum(raw_tables, wanted.table, f"{entry['when']}-{uuid.uuid4().hex[:8]}", entry)
+    note_removal(raw_tables, wanted.table, wanted.expired, [kept.version for kept in wanted.kept], wanted.remove)
     remove_files(spark, raw_tables.uri(wanted.table), wanted.remove)
+
+
+def note_removal(
+    raw_tables: RawTables, table: str, expired: Sequence[int], kept: Sequence[int], files: Sequence[FoundFile]
+) -> None:
+    """Write down what is about to go, before the first file does: whoever finds one missing is told why.
+
+    Args:
+        raw_tables: Say where the records are.
+        table: Name of the raw table.
+        expired: Versions that can't be read afterwards.
+        kept: Versions that stay.
+        files: What goes.
+    """
+    entry = {
+        "schema": SCHEMA,
+        "table": table,
+        "who": record.who(),
+        "when": record.now(),
+        "expired": list(expired),
+        "kept": list(kept),
+        "files": len(files),
+        "bytes": sum(file.bytes for file in files),
+    }
+    record_vacuum(raw_tables, table, f"{entry['when']}-{uuid.uuid4().hex[:8]}", entry)
 
 
 def require_own(raw_tables: RawTables) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import BadInput, Blocked, DataDamaged, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
-from repro_assets.resources.holders import KEY_TAG, manifest_runs
+from repro_assets.pins.retention import named_versions
+from repro_assets.resources.holders import KEY_TAG, manifest_runs, of_people
 from repro_assets.resources.progress import PROGRESS
-from repro_assets.resources.proofs import Proved, Stores
+from repro_assets.resources.proofs import Proved, Stores, pinned_version
 from repro_assets.resources.run_lookup import REPRODUCES_TAG
 from repro_assets.resources.run_records import load_record
 
@@ -58,11 +59,22 @@ class Report:
         }
 
 
-def runs_of(client: MlflowClient, experiment: str, key: str | None) -> list[Run]:
+def pinned_keys(lake: str, key: str | None) -> list[str]:
+    """The data versions that a person pinned: all, or the one if it is."""
+    return sorted({holder.key for holder in of_people(lake) if key in (None, holder.key)})
+
+
+def runs_of(client: MlflowClient, experiment: str, key: str | None, pinned: Collection[str] = ()) -> list[Run]:
     """The runs that computed something, of one data version or of all, oldest first.
 
+    Args:
+        client: Bound to the store.
+        experiment: Its id.
+        key: One data version, or None for all.
+        pinned: Data versions that a person pinned.
+
     Raises:
-        BadInput: The key is none, or no run of it recorded anything.
+        BadInput: The key is none, or no run of it recorded anything and nobody pinned it.
     """
     if key is not None:
         decode(key, EXPERIMENT.table_names)
@@ -72,20 +84,21 @@ def runs_of(client: MlflowClient, experiment: str, key: str | None) -> list[Run]
         if not {"mlflow.parentRunId", REPRODUCES_TAG} & set(run.data.tags)
         and (key is None or run.data.tags.get(KEY_TAG) == key)
     ]
-    if key is not None and not runs:
+    if key is not None and not runs and key not in pinned:
         raise BadInput(
             "no run of this data version recorded anything", where=key, fix="`repro versions` lists the runs"
         )
     return runs
 
 
-def verify(runs: Sequence[Run], stores: Stores, given_up: Collection[str]) -> Report:
+def verify(runs: Sequence[Run], stores: Stores, given_up: Collection[str], pinned: Collection[str] = ()) -> Report:
     """Prove everything that these runs recorded, each item once; a line of progress per item.
 
     Args:
         runs: As `runs_of` gives them.
         stores: Where things are stored.
         given_up: Data versions that were given up: what is gone of them is no damage.
+        pinned: Data versions that a person pinned: their raw versions are proved where no run has them.
 
     Raises:
         Outside: A store does not answer.
@@ -106,6 +119,11 @@ def verify(runs: Sequence[Run], stores: Stores, given_up: Collection[str]) -> Re
         for item in stores.items(record):
             if item.name not in checked:
                 checked[item.name] = _said(item.name, item.prove())
+    for key in pinned:
+        for table, version in named_versions(key):
+            name = f"raw {table}@{version}"
+            if name not in checked and table in EXPERIMENT.table_names:
+                checked[name] = _said(name, pinned_version(stores.tables, key, table, version))
     return report(checked.items(), skipped)
 
 

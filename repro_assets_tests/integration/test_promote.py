@@ -11,6 +11,7 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.verdict import Component, StageComparison, Verdict
+from repro_assets.resources.given_up import give_up, take_back
 from repro_assets.resources.model_registry import register
 from repro_assets.resources.reproducing import Reproduction
 from repro_assets.resources.tracking_store import connect, initialise
@@ -92,6 +93,16 @@ def test_a_run_that_was_never_verified_is_refused(registry: Registry) -> None:
 
     assert f"never verified; `repro reproduce {run}` gives a verdict" in refused(found)
     assert set(registry.champions().values()) == {None}
+
+
+def test_a_run_whose_data_version_was_given_up_is_refused_until_it_is_pinned(registry: Registry) -> None:
+    run = registry.run()
+    registry.judge(run, "IDENTICAL")
+    give_up(registry.settings.lake, KEY, "room is needed")
+
+    assert "room is needed; `repro pin` takes that back" in refused(registry.promote(run))
+    take_back(registry.settings.lake, KEY)
+    assert registry.promote(run).reason is None
 
 
 def test_a_run_whose_newest_verdict_is_diverged_is_refused_with_the_stage(registry: Registry) -> None:

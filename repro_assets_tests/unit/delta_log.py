@@ -10,7 +10,7 @@ from typing import Any
 from repro_assets.pins.data import Commit
 
 TABLE_ID = "00000000-0000-4000-8000-000000000001"
-ADDED_ROWS = {"add": {"path": "part-0.parquet", "dataChange": True}}
+ADDED_ROWS = {"add": {"path": "part-0.parquet", "size": 4, "dataChange": True}}
 
 
 def commit_lines(*actions: Mapping[str, Any]) -> bytes:

@@ -224,6 +224,8 @@ def test_versions_of_an_empty_installation_are_an_empty_document(here) -> None:
 def test_json_is_one_document_on_stdout_and_nothing_else(here) -> None:
     write_table(here / "lake", "covid_cases", 10, 20)
     write_table(here / "lake", "job_changes", 10)
+    for table in ("covid_cases", "job_changes"):
+        (here / "lake" / "raw" / table / "part-0.parquet").write_bytes(b"rows")
 
     pinned = repro("pin", "covid_cases@0", "--json")
     listed = repro("versions", "--json")

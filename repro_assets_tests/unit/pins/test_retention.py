@@ -58,6 +58,12 @@ def test_a_run_under_way_keeps_what_was_given_up() -> None:
     assert kept_keys([Holder(key(0, 0), "Dagster run", running=True)], {key(0, 0)}) == {key(0, 0): ("Dagster run",)}
 
 
+def test_the_champion_keeps_what_was_given_up_and_another_alias_does_not() -> None:
+    champion, candidate = Holder(key(0, 0), "alias champion of m", champion=True), Holder(key(1, 0), "alias candidate")
+
+    assert kept_keys([champion, candidate], {key(0, 0), key(1, 0)}) == {key(0, 0): ("alias champion of m",)}
+
+
 def test_keys_of_another_experiment_keep_nothing_of_this_one() -> None:
     assert kept_versions({"other-v000000": ("run x",)}, TABLES) == {"covid_cases": {}, "job_changes": {}}
 

@@ -9,7 +9,7 @@ import pytest
 
 from repro_assets.errors import BadInput, DataDamaged
 from repro_assets.pins.retention import FoundFile
-from repro_assets.verbs.forget import ForgetPlan, require_forgotten, split_young, versions_with
+from repro_assets.verbs.forget import ForgetPlan, require_forgotten, require_unused, split_young, versions_with
 from repro_assets.verbs.vacuum import require_own
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -34,6 +34,13 @@ def test_files_that_were_too_young_are_said_with_what_to_do() -> None:
 
 def test_a_version_whose_log_is_lost_is_given_up_by_the_list_of_its_files() -> None:
     assert versions_with({"a"}, {2: {"b"}, 3: {"a", "b"}}, {1: {"a"}, 2: {"b"}}) == (1, 3)
+
+
+def test_a_version_that_came_into_use_meanwhile_keeps_its_files() -> None:
+    used = {"covid_cases-v000000--job_changes-v000003": ("Dagster run r, under way",)}
+    require_unused("job_changes", [1, 2], used)
+    with pytest.raises(BadInput, match=r"came into use meanwhile.*job_changes@3.*Dagster run r"):
+        require_unused("job_changes", [1, 3], used)
 
 
 def test_raw_tables_of_another_installation_are_not_touched() -> None:

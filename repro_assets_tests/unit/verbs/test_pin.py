@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 from repro_assets.errors import BadInput, NoSuchVersion, Outside, VersionExpired
 from repro_assets.feeds.publication import Publication, to_user_metadata
 from repro_assets.resources import table_lock
+from repro_assets.resources.given_up import give_up, given_up
+from repro_assets.resources.proofs import Stores
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.settings import load
 from repro_assets.verbs import commands_data
 from repro_assets.verbs.pin import pin, plan
+from repro_assets.verbs.verify import pinned_keys, verify
 from repro_assets_tests.unit.delta_log import commit, write_table
 
 DAY = 1_591_920_000_000  # 2020-06-12T00:00Z
@@ -166,10 +170,20 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
+def tables(lake: Path, **timestamps: tuple[int, ...]) -> RawTables:
+    """Logs of one file each, and the file."""
+    for table, times in timestamps.items():
+        write_table(lake, table, *times)
+        file(lake, table).write_bytes(b"rows")
+    return RawTables(lake=lake.as_uri())
+
+
+def file(lake: Path, table: str) -> Path:
+    return lake / "raw" / table / "part-0.parquet"
+
+
 def test_a_pinned_version_is_kept_recorded_and_registered_after_the_others(tmp_path: Path, instance) -> None:
-    write_table(tmp_path, "covid_cases", 10, 20)
-    write_table(tmp_path, "job_changes", 15, 25)
-    raw_tables = RawTables(lake=tmp_path.as_uri())
+    raw_tables = tables(tmp_path, covid_cases=(10, 20), job_changes=(15, 25))
     wanted = plan(raw_tables.histories(["covid_cases", "job_changes"]), ["covid_cases@0", "job_changes@1"])
 
     assert pin(wanted, raw_tables, instance) == key(0, 1)
@@ -181,13 +195,35 @@ def test_a_pinned_version_is_kept_recorded_and_registered_after_the_others(tmp_p
 
 
 def test_pinning_twice_changes_nothing(tmp_path: Path, instance) -> None:
-    write_table(tmp_path, "covid_cases", 10)
-    write_table(tmp_path, "job_changes", 15)
-    raw_tables = RawTables(lake=tmp_path.as_uri())
+    raw_tables = tables(tmp_path, covid_cases=(10,), job_changes=(15,))
     wanted = plan(raw_tables.histories(["covid_cases", "job_changes"]))
 
     assert pin(wanted, raw_tables, instance) == pin(wanted, raw_tables, instance)
     assert instance.get_dynamic_partitions("data_version") == [key(0, 0)]
+
+
+def test_a_version_whose_files_are_gone_is_refused_and_stays_given_up(tmp_path: Path, instance) -> None:
+    raw_tables = tables(tmp_path, covid_cases=(10,), job_changes=(15,))
+    wanted = plan(raw_tables.histories(["covid_cases", "job_changes"]))
+    give_up(raw_tables.records, wanted.key, "a reason")
+    file(tmp_path, "job_changes").unlink()
+
+    with pytest.raises(VersionExpired, match="job_changes@0"):
+        pin(wanted, raw_tables, instance)
+    assert wanted.key in given_up(raw_tables.records)
+    assert instance.get_dynamic_partitions("data_version") == []
+
+
+def test_what_is_only_pinned_is_verified_by_the_bytes_of_its_files(tmp_path: Path, instance) -> None:
+    raw_tables = tables(tmp_path, covid_cases=(10,), job_changes=(15,))
+    found = pin(plan(raw_tables.histories(["covid_cases", "job_changes"])), raw_tables, instance)
+    assert pinned_keys(raw_tables.records, found) == [found]
+    assert pinned_keys(raw_tables.records, key(7, 7)) == []
+    assert verify([], Stores(load(), raw_tables, None), (), [found]).damaged == ()  # type: ignore[arg-type] # no run is asked for
+
+    file(tmp_path, "covid_cases").write_bytes(b"ROWS")
+    (damage,) = verify([], Stores(load(), raw_tables, None), (), [found]).damaged  # type: ignore[arg-type] # likewise
+    assert (damage.what, damage.found) == ("raw covid_cases@0", hashlib.sha256(b"ROWS").hexdigest())
 
 
 def test_a_pin_waits_for_a_vacuum_of_any_table_and_gives_up_in_time(tmp_path, monkeypatch, capsys) -> None:

@@ -49,7 +49,13 @@ def test_once_that_other_key_is_given_up_too_it_goes() -> None:
         pytest.param(
             key(4), "a reason", Holder(key(4), "Dagster run z, under way", running=True), "under way", id="under way"
         ),
-        pytest.param(key(4), "a reason", Holder(key(4), "alias champion of m"), "the champion is of", id="champion"),
+        pytest.param(
+            key(4),
+            "a reason",
+            Holder(key(4), "alias champion of m", champion=True),
+            "the champion is of",
+            id="champion",
+        ),
     ],
 )
 def test_what_can_not_be_given_up_is_refused(wanted, why, holder, message) -> None:
