@@ -12,10 +12,12 @@ import re
 # A message that is longer says nothing more to a person; a name of a megabyte must not fill a screen.
 LONGEST = 4_000
 
+# Settings follow (`;user=`, `?password=`): an `@` behind that is no longer the address' own.
+_SETTING = r"[;?][\w. ]{1,40}="
 # What stands before the last `@` of an address' host.
-_USER = re.compile(r"(?<=//)[^/\s@]+@(?:[^/\s@]*@)*")
-# A password with a slash in it; digits before a slash are a port.
-_PASSWORD_WITH_SLASH = re.compile(r"(?<=//)[^/\s@:]*:(?!\d+(?:/|\s|$))[^\s@]*@")
+_USER = re.compile(rf"(?<=//)(?:(?!{_SETTING})[^/\s@])+@(?:(?:(?!{_SETTING})[^/\s@])*@)*")
+# A password with a slash in it; digits before a slash or settings are a port, and brackets hold a host.
+_PASSWORD_WITH_SLASH = re.compile(rf"(?<=//)(?!\[)(?:(?!{_SETTING})[^/\s@:])*:(?!\d+(?:/|\s|$|{_SETTING}))[^\s@]*@")
 
 
 def one_line(text: str) -> str:

@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro_assets.errors import BadInput
-from repro_assets.pins.redaction import holds_a_secret
+from repro_assets.pins.redaction import holds_a_secret, redact
 from repro_assets.pins.secret_rules import find_secret
 
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,199}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _LONGEST_VALUE = 4_000
+# `abfss://container@account` and `hdfs://user@host` name a place and open nothing; `redact` would take the name out.
+_USER_ALONE = re.compile(r"(?<=//)[\w.-]+@")
 # A reproduction starts with none of the caller's variables of these tools: a secret among them would not arrive.
 _NOT_PASSED_ON = ("REPRO_", "MLFLOW_", "DAGSTER_", "GIT_", "SPARK_", "PYSPARK_", "PYTHON")
 # What decides which code a process loads is the environment pin's, and no setting of a cluster.
@@ -104,7 +106,7 @@ def plain_text(value: object, what: str, where: str) -> str:
     """A value of one printable line.
 
     Raises:
-        BadInput: It is no text, empty, too long, or holds a line break or what can't be printed.
+        BadInput: It is no text, empty, too long, or holds a line break, what can't be printed, or a secret.
     """
     if not isinstance(value, str) or not value:
         raise BadInput(f"a cluster file's `{what}` must be text", where=where, stored=repr(value)[:80])
@@ -114,6 +116,14 @@ def plain_text(value: object, what: str, where: str) -> str:
             where=where,
             stored=repr(value)[:80],
             expected=f"one line of at most {_LONGEST_VALUE} printable characters",
+        )
+    without_user = _USER_ALONE.sub("", value)
+    # Whatever would be taken out of a log must not be committed either; the value itself is never shown.
+    if redact(without_user) != without_user:
+        raise BadInput(
+            f"a cluster file's `{what}` holds what looks like a secret",
+            where=where,
+            fix=f"In spark_conf, name the whole value by {_NAMED_BY}",
         )
     return value
 

@@ -37,18 +37,39 @@ _WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[._-]?key|a
 # Bounded on both sides of the word: a text may be one long row of letters.
 _NAME = rf"(?:[\w.-]{{0,40}}(?:{_WORDS})[\w.-]{{0,80}}|\bsig)"
 # In braces a connection string's value may hold anything.
-_VALUE = r"(?<==)\{(?:[^{}\n]|\}\})*\}|\"[^\"]*\"|'[^']*'|[^\s,;&\"')}\]]+"
+_QUOTED = r"\"[^\"]*\"|'[^']*'"
+_VALUE = rf"(?<==)\{{(?:[^{{}}\n]|\}}\}})*\}}|\{{\{{[^{{}}\s]*\}}\}}|{_QUOTED}|[^\s,;&\"')}}\]]+"
 _ASSIGNED = re.compile(rf"(?i)(?P<name>{_NAME})(?P<is>=|[\"']\s*:\s*)(?P<value>{_VALUE})")
-# In prose `token: …` and `secret: …` are mostly none.
-_LABEL = r"(?:passw(?:or)?d|passphrase|pwd|[\w-]{0,40}[._-](?:secret|token|key))"
+# With blanks around it, as in sources and files of properties; what is called or looked up there is code, not a value.
+_SPACED = re.compile(
+    rf"(?i)(?P<name>{_NAME})(?P<is>[\"']?[ \t]{{1,20}}=(?![=~])[ \t]{{0,20}}|[\"']?=[ \t]{{1,20}})"
+    rf"(?P<value>{_QUOTED}|[^\s,;&\"'()\[\]{{}}]++(?![(\[]))"
+)
+# `("spark.x.password", "x")`, as settings are given and listed.
+_PAIR = re.compile(
+    rf"(?i)(?P<name>\(\s{{0,20}}[\"']{_NAME})(?P<is>[\"'],\s{{0,20}})(?P<value>{_QUOTED})(?=\s{{0,20}}\))"
+)
+# `fs.s3a.secret.key x`, a line of its own, or with a digit in the value: elsewhere it is a sentence about a setting.
+_DOTTED = r"[\w.-]{1,120}\.[\w-]{0,40}(?:passw(?:or)?d|passphrase|secret|token|(?:secret|access|account|api)[._-]?key)"
+_PROPERTY = re.compile(
+    rf"(?im)(?P<name>^[ \t]*{_DOTTED}(?=[ \t]+\S+[ \t]*$)|(?<!\S){_DOTTED}(?=[ \t]+(?=\S*\d)\S{{6}}))(?P<is>[ \t]+)"
+    rf"(?P<value>{_QUOTED}|[^\s,;&\"')}}\]]+)"
+)
+# In prose `token: ...` and `secret: ...` are mostly none, and neither is `blank_key: a key is blank`.
+_LABEL = r"(?:passw(?:or)?d|passphrase|pwd|[\w-]{0,40}[._-](?:secret|token|key)(?-i:(?!:[ \t]+[a-z]{1,12}[ \t]+[a-z])))"
 _LABELLED = re.compile(rf"(?i)(?P<name>\b{_LABEL})(?P<is>:[ \t]+)(?P<value>{_VALUE})")
 _OPTION = re.compile(rf"(?i)(?P<name>(?<!\S)--?[\w-]{{0,40}}(?:{_WORDS}))(?P<is>[ \t]+)(?P<value>(?!-){_VALUE})")
-_ORACLE = re.compile(r"(?i)(?<=jdbc:oracle:)([a-z]+:)[^\s/:@]+/[^\s@]+@")
+_ORACLE = re.compile(r"(?i)(?<=jdbc:oracle:)([a-z]+:)[^\s/:@]+/[^\s@]+@(?:[^\s@/]*@)*")
 _HINT = re.compile(rf"(?i)(?:{_WORDS}|[._-]key)[\w.-]{{0,80}}[=\"':\s]|\bsig=")
 _AUTHORIZATION = re.compile(
     r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+|\bbearer\s+(?=\S*\d))[^\s\"',;]{6,}"
 )
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL)
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)"
+    r"|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY ----.*?(?:---- END SSH2 [A-Z ]*----|\Z)"
+    r"|PuTTY-User-Key-File-\d: [a-z].*?(?:Private-MAC: \w+|\Z)",
+    re.DOTALL,
+)
 
 
 class NamedSecret(str):
@@ -85,11 +106,10 @@ def redact(text: str, known: Collection[str] = ()) -> str:
     """
     text = redact_known(text, known)
     text = _ORACLE.sub(r"\1***@", _KEY_BLOCK.sub(REDACTED, text))
+    # Before addresses: in `;password=P@ss` what stands behind the `@` is no host, and would be left.
+    text = _without_assigned(text, _ASSIGNED)
     text = _AUTHORIZATION.sub(rf"\1{REDACTED}", _by_rules(without_password(text)))
-    if _HINT.search(text):
-        for pattern in (_ASSIGNED, _LABELLED, _OPTION):
-            text = pattern.sub(_without_value, text)
-    return text
+    return _without_assigned(text, _SPACED, _PAIR, _PROPERTY, _LABELLED, _OPTION)
 
 
 def redact_known(text: str, known: Collection[str]) -> str:
@@ -183,9 +203,17 @@ def _by_rules(text: str) -> str:
     return content.decode("utf-8", "surrogatepass")
 
 
+def _without_assigned(text: str, *patterns: re.Pattern[str]) -> str:
+    if _HINT.search(text):
+        for pattern in patterns:
+            text = pattern.sub(_without_value, text)
+    return text
+
+
 def _without_value(match: re.Match[str]) -> str:
     value = match["value"].strip("\"'")
-    if _PLAIN_VALUE.fullmatch(value) or value == "***" or value.startswith(REDACTED[:-1]):
+    about = _ABOUT_A_SECRET.search(match["name"])
+    if about or _PLAIN_VALUE.fullmatch(value) or value == "***" or value.startswith(REDACTED[:-1]):
         return match[0]
     quote = match["value"][0] if match["value"][0] in "\"'" else ""
     return f"{match['name']}{match['is']}{quote}{REDACTED}{quote}"

@@ -2,6 +2,7 @@
 
 Here belong patterns that are unmistakable: key blocks, tokens with a prefix of their own, passwords in addresses.
 What does not: guesses by entropy or by variable names; a rule that cries wolf gets switched off.
+So `DB_PASSWORD = '...'` in a source passes: tests and manuals are full of such lines, and nothing tells theirs apart.
 A capsule is kept for years and read by others, so a secret in it is a leak that deleting the file doesn't undo.
 
 A line that holds the words of `ALLOWED` is left alone: that is how a file says that what stands there opens nothing.
@@ -19,6 +20,16 @@ ALLOWED = b"repro: no secret"
 # What people write where a password would stand.
 _PLACEHOLDERS = r"(?i:pass|passwd|password|pw|pwd|pass?word|secret|token|user|me|your[a-z_-]*|my[a-z_-]*|example|changeme|x+|\.+|\*+)"
 
+# Names under which an address states its password, in the cases that people write; a `pageToken` opens nothing.
+_STATED = tuple(
+    spelled
+    for word in ("password", "passwd", "pwd", "passphrase", "secret", "token")
+    for spelled in (f"{word}=", f"{word.capitalize()}=", f"{word.upper()}=")
+)
+_STATED_KEYS = ("key=", "Key=", "KEY=")
+_KIND = r"(?i:(?:ssl|key_?store|trust_?store|user|db|client|access|account|auth|api|private|personal|secret)[._-]?)"
+_STATEMENT = rf"(?:{_KIND}{{0,2}}(?:{'|'.join(_STATED)})|{_KIND}{{1,2}}(?:{'|'.join(_STATED_KEYS)}))"
+
 
 @dataclass(frozen=True)
 class SecretRule:
@@ -27,7 +38,7 @@ class SecretRule:
     Attributes:
         name: What it is, as a person would say it.
         hints: Every match contains one of these; looked for first, since that is ten times faster.
-        pattern: The whole secret.
+        pattern: The whole secret, to its last character: what is taken out of a text must leave no tail of it.
     """
 
     name: str
@@ -51,7 +62,7 @@ RULES: tuple[SecretRule, ...] = (
     _rule("a private key", ("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
     _rule("a private key", ("PRIVATE KEY",), r"---- BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY ----"),
     _rule("a private key", ("PuTTY-User-Key-File-",), r"PuTTY-User-Key-File-\d: [a-z]"),
-    _rule("a private key", ("AGE-SECRET-KEY-",), r"\bAGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    _rule("a private key", ("AGE-SECRET-KEY-",), r"\bAGE-SECRET-KEY-1[0-9A-Z]{58,}"),
     # The vendor's documentation uses one key that ends in EXAMPLE; it opens nothing.
     _rule("an AWS access key", ("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[0-9A-Z]{9}(?!EXAMPLE\b)[0-9A-Z]{7}\b"),
     _rule(
@@ -59,26 +70,26 @@ RULES: tuple[SecretRule, ...] = (
         ("aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"),
         r"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?(?![A-Za-z0-9/+]{30}EXAMPLEKEY)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     ),
-    _rule("an Anthropic key", ("sk-ant-",), r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80}"),
-    _rule("an Azure shared access signature", ("sig=",), r"[?&;]sig=[A-Za-z0-9%+/]{43,}(?:%3[Dd]|=)"),
+    _rule("an Anthropic key", ("sk-ant-",), r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80,}"),
+    _rule("an Azure shared access signature", ("sig=",), r"[?&;]sig=[A-Za-z0-9%+/]{43,}(?:%3[Dd]|=)[A-Za-z0-9%+/=]*"),
     _rule("an Azure storage key", ("AccountKey=",), r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
-    _rule("a Google API key", ("AIza",), r"\bAIza[0-9A-Za-z_-]{35}"),
-    _rule("a Databricks token", ("dapi",), r"\bdapi[0-9a-f]{32}"),
-    _rule("a Databricks secret", ("dose",), r"\bdose[0-9a-f]{32}"),
-    _rule("a DigitalOcean token", ("doo_v1_", "dop_v1_", "dor_v1_"), r"\bdo[opr]_v1_[0-9a-f]{64}"),
-    _rule("a Docker token", ("dckr_pat_",), r"\bdckr_pat_[A-Za-z0-9_-]{27}"),
-    _rule("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{36}"),
-    _rule("a GitHub token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{40}"),
-    _rule("a GitLab token", ("glpat-",), r"\bglpat-[A-Za-z0-9_-]{20}"),
-    _rule("a Google client secret", ("GOCSPX-",), r"\bGOCSPX-[A-Za-z0-9_-]{28}"),
-    _rule("a HashiCorp Vault token", ("hvs.",), r"\bhvs\.[A-Za-z0-9_-]{90}"),
-    _rule("a Hugging Face token", ("hf_",), r"\bhf_[A-Za-z0-9]{34}"),
+    _rule("a Google API key", ("AIza",), r"\bAIza[0-9A-Za-z_-]{35,}"),
+    _rule("a Databricks token", ("dapi",), r"\bdapi[0-9a-f]{32}[0-9a-z-]*"),
+    _rule("a Databricks secret", ("dose",), r"\bdose[0-9a-f]{32}[0-9a-z-]*"),
+    _rule("a DigitalOcean token", ("doo_v1_", "dop_v1_", "dor_v1_"), r"\bdo[opr]_v1_[0-9a-f]{64,}"),
+    _rule("a Docker token", ("dckr_pat_",), r"\bdckr_pat_[A-Za-z0-9_-]{27,}"),
+    _rule("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
+    _rule("a GitHub token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{40,}"),
+    _rule("a GitLab token", ("glpat-",), r"\bglpat-[A-Za-z0-9_-]{20}[A-Za-z0-9_.-]*"),
+    _rule("a Google client secret", ("GOCSPX-",), r"\bGOCSPX-[A-Za-z0-9_-]{28,}"),
+    _rule("a HashiCorp Vault token", ("hvs.",), r"\bhvs\.[A-Za-z0-9_-]{90,}"),
+    _rule("a Hugging Face token", ("hf_",), r"\bhf_[A-Za-z0-9]{34,}"),
     _rule("a Kaggle key", ('"key"',), r'"username"\s*:\s*"[^"]+"\s*,\s*"key"\s*:\s*"[0-9a-f]{32}"'),
-    _rule("an npm token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36}"),
-    _rule("an OpenAI key", ("T3BlbkFJ",), r"\bsk-[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20}"),
-    _rule("a package index token", ("pypi-",), r"\bpypi-AgE[A-Za-z0-9_-]{50}"),
-    _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20}"),
-    _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24}"),
+    _rule("an npm token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36,}"),
+    _rule("an OpenAI key", ("T3BlbkFJ",), r"\bsk-[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20,}"),
+    _rule("a package index token", ("pypi-",), r"\bpypi-AgE[A-Za-z0-9_-]{50,}"),
+    _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20,}"),
+    _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24,}"),
     _rule("a signed web token", ("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
     _rule(
         "an Azure storage key",
@@ -96,6 +107,19 @@ RULES: tuple[SecretRule, ...] = (
         "a password in an address",
         ("jdbc:oracle:",),
         rf"\bjdbc:oracle:[a-z]+:[^\s/:@\"'<>{{}}$`\\]+/(?!{_PLACEHOLDERS}@)[^\s@\"'<>{{}}$`\\]{{3,}}@[A-Za-z0-9/(\[]",
+    ),
+    # With a digit in it, since manuals write words there; the token of a badge only counts who looks at it.
+    _rule(
+        "a password among an address's settings",
+        (*_STATED, *_STATED_KEYS),
+        rf"(?<!\.svg)[?&;]{_STATEMENT}(?!{_PLACEHOLDERS}(?:[\s&;\"'`]|$)|\(redacted)"
+        r"(?=[^\s&;\"'<>{}$`\\]*[0-9])[^\s&;\"'<>{}$`\\]{6,}",
+    ),
+    # A user's name has rarely twenty characters with a digit among them; a token as a user always has.
+    _rule(
+        "a token in an address",
+        ("://",),
+        r"\bhttps?://(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{20,}:?@[A-Za-z0-9\[]",
     ),
 )
 

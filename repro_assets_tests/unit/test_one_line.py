@@ -50,6 +50,11 @@ def test_what_is_too_long_is_cut_and_says_so() -> None:
         ("https://me:pa/ss@host", "https://***@host"),  # repro: no secret
         ("s3://key:secret@bucket/lake", "s3://***@bucket/lake"),
         ("jdbc:postgresql://me:pw@db:5432/x", "jdbc:postgresql://***@db:5432/x"),
+        ("https://me:p;w@host", "https://***@host"),  # repro: no secret
+        ("https://me:1;w@host", "https://***@host"),  # repro: no secret
+        ("jdbc:sqlserver://h;user=sa;a=P@x;b=1", "jdbc:sqlserver://h;user=sa;a=P@x;b=1"),
+        ("jdbc:sqlserver://h:1433;user=sa;a=P@x", "jdbc:sqlserver://h:1433;user=sa;a=P@x"),  # repro: no secret
+        ("https://host?mail=a@b", "https://host?mail=a@b"),
         ("http://127.0.0.1:5000/#/runs/a@b", "http://127.0.0.1:5000/#/runs/a@b"),
         ("file:///home/me/a b", "file:///home/me/a b"),
         ("mail me@example.org", "mail me@example.org"),

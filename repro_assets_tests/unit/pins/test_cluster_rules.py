@@ -101,6 +101,39 @@ def test_a_token_anywhere_in_the_file_is_refused_with_its_line() -> None:
     assert token not in message
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "jdbc:postgresql://h/db?user=u&pass" + "word=Zq7pw99xK",
+        "jdbc:sqlserver://h;user=sa;pass" + "word=P@ssw0rd99",
+        "jdbc:sqlserver://h;user=sa;pass" + "word=onlyletters",
+        "https://x.example.org/c?sv=2024&sig=abcdefghij%3D",
+        "-Djavax.net.ssl.keyStorePassword=" + "onlyletters",
+    ],
+)
+@pytest.mark.parametrize("as_variable", [False, True], ids=["a setting", "a variable"])
+def test_an_address_with_a_password_is_refused_with_its_line_and_without_it(address, as_variable) -> None:
+    own = {"SOURCE_URL" if as_variable else "spark.repro.source.url": address}
+    message = refusal(cluster_text(variables=own) if as_variable else cluster_text(own))
+
+    assert "holds what looks like a secret [envs/clusters/small-v1.json:" in message
+    assert address.rpartition("=")[2] not in message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "abfss://container@account.dfs.core.windows.net/lake",
+        "hdfs://user@host:8020/lake",
+        "jdbc:sqlserver://h:1433;user=sa;encrypt=true",
+        "-Dfs.credentials.provider=org.example.Provider",
+        "jdbc:sqlserver://h;user=sa;password={{secrets/scope/key}}",
+    ],
+)
+def test_an_address_that_opens_nothing_is_a_setting_like_another(value) -> None:
+    assert parse_cluster("small-v1", cluster_text({"spark.a": value})).settings()["spark.a"] == value
+
+
 def test_a_variable_that_holds_a_secret_is_refused() -> None:
     message = refusal(cluster_text(variables={"AWS_SECRET_ACCESS_KEY": PLANTED}))
 

@@ -33,6 +33,15 @@ HOLDING = {
     "an address of Oracle": f"jdbc:oracle:thin:scott/{PLANTED}@//h",
     "a setting of Azure": f"fs.azure.account.key.acct.dfs.core.windows.net={PLANTED}",
     "a setting of S3": f"fs.s3a.access.key={PLANTED}",
+    "an assignment in a source": f"DB_PASSWORD = '{PLANTED}'",
+    "a line of properties": f"db.password = {PLANTED}",
+    "a key of TOML": f'"password" = "{PLANTED}"',
+    "a listed setting": f"[('spark.x.password', '{PLANTED}'), ('spark.a', '1')]",
+    "a setting in code": f'.config("spark.x.password", "{PLANTED}")',
+    "a setting with a blank": f"fs.s3a.secret.key {PLANTED}1",
+    "an address with an @ in its password": f"jdbc:sqlserver://h:1433;user=sa;password=P@{PLANTED};x=true",
+    "an address of Oracle with an @": f"jdbc:oracle:thin:scott/p@{PLANTED}@//h",
+    "a PuTTY key": "PuTTY-User-Key-File-" + f"3: ssh-ed25519\n{PLANTED}\nPrivate-MAC: 0a",
     "a line of YAML": f"password: {PLANTED}",
     "an option": f"--password {PLANTED}",
     "a header of its own": f"X-Api-Key: {PLANTED}",
@@ -60,6 +69,39 @@ def test_a_token_with_a_form_of_its_own_is_taken_out_alone() -> None:
     assert redact(f"fatal: {token} was refused") == f"fatal: {REDACTED} was refused"
 
 
+# Twice as long as the rule asks for.
+LONG = {
+    "Anthropic": "sk-ant-" + "api03-" + "aB3_" * 40,
+    "Azure": "fs.azure.account.key" + ".x=" + "Ab1/" * 42 + "==",
+    "Databricks": "dapi" + "0123456789abcdef" * 2 + "-2",
+    "Docker": "dckr_pat_" + "aB3" * 18,
+    "GitHub": "ghp_" + "aB3d" * 18,
+    "GitHub, fine-grained": "github_pat_" + "aB3d_" * 16,
+    "GitLab": "glpat-" + "aB3d-" * 8 + ".01.0a1b2c3d4",
+    "Google": "AIza" + "Sy0_-" * 14,
+    "Google, OAuth": "GOCSPX-" + "aB3_" * 14,
+    "Hugging Face": "hf_" + "aB" * 34,
+    "npm": "npm_" + "aB3d" * 18,
+    "OpenAI": "sk-proj-" + "aB3d" * 5 + "T3Blbk" + "FJ" + "aB3d" * 10,
+    "package index": "pypi-" + "AgEI" + "cHlwaS5vcmc" * 15,
+    "Slack": "xoxb-" + "1234567890-" * 4 + "aB3",
+    "Stripe": "sk_live_" + "aB3d" * 25,
+    "Vault": "hvs." + "aB3" * 60,
+}
+
+
+@pytest.mark.parametrize("token", LONG.values(), ids=list(LONG))
+def test_no_tail_of_a_long_token_is_left(token) -> None:
+    found = redact(f"said {token} end")
+
+    assert found.endswith(f"{REDACTED} end")
+    assert token[-4:] not in found
+
+
+def test_a_line_of_a_properties_file_is_redacted_whatever_its_value() -> None:
+    assert redact("spark.a 1\nfs.s3a.secret.key x\n") == f"spark.a 1\nfs.s3a.secret.key {REDACTED}\n"
+
+
 def test_a_known_value_is_taken_out_whatever_it_looks_like() -> None:
     assert redact(f"no route to {PLANTED}!", known=[PLANTED]) == f"no route to {REDACTED}!"
 
@@ -84,6 +126,16 @@ def test_a_known_value_that_stands_in_many_words_is_left(value) -> None:
         "tables are read by key: uid",
         "max_tokens=512, tokenize=true",
         "a private key",
+        "blank_key: a key is blank",
+        "the setting spark.hadoop.fs.s3a.secret.key holds a secret",
+        "small-v1 reads spark.x.password from LAKE_SECRET, which is not set",
+        "expected ('secret', 'token', 'x')",
+        "token = os.environ['TOKEN']",
+        "token = lexer.next()",
+        "if token == 'x'",
+        "fs.aws.credentials.provider=org.example.Provider",
+        "password={{secrets/scope/key}};x=1",
+        "https://host/?x=a@b",
         "git@example.org:team/project.git",
         "file:///home/me/var/lake",
         "sqlite:////home/me/var/mlflow/mlflow.db",
