@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
@@ -14,6 +15,9 @@ from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.table_lock import hold_tables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, spark_opener
+
+if TYPE_CHECKING:
+    from repro_assets.pins.data_history import DataVersion
 
 
 def ingest(
@@ -75,12 +79,15 @@ def pin(tables: Sequence[str], as_of: str | None, published_as_of: str | None, j
     from repro_assets.verbs import pin as verb
 
     here, raw_tables = settings_module.load(), RawTables()
+
+    def planned() -> DataVersion:
+        history = raw_tables.histories(EXPERIMENT.table_names)
+        return verb.plan(history, tables, as_of_time=as_of, published_as_of=published_as_of)
+
+    planned()  # what can't be meant is refused before anything is locked
     # A vacuum that is removing what nobody keeps ends first: what it takes can't be pinned any more.
     with hold_tables(EXPERIMENT.table_names, here, report=say):
-        wanted = verb.plan(
-            raw_tables.histories(EXPERIMENT.table_names), tables, as_of_time=as_of, published_as_of=published_as_of
-        )
-        key = verb.pin(wanted, raw_tables, open_instance(here))
+        key = verb.pin(planned(), raw_tables, open_instance(here))
     if json:
         printing.document({"schema": "repro-pin/1", "key": key})
     else:
