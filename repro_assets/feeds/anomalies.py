@@ -104,6 +104,11 @@ class AnomalyKind(Enum):
         Fate.ACCEPTABLE,
         "their rows are deleted",
     )
+    FEW_KEYS_GONE = Kind(
+        "counties, days or people of the table are no longer there, at most two of them or 1 %",
+        Fate.READ,
+        "their rows are deleted",
+    )
     # The cells
     BLANK_COUNT = Kind("a blank count of cases", Fate.READ, "the row has a null")
     FLOAT_COUNT = Kind("a count such as `12.0`", Fate.READ, "it is the integer")

@@ -123,7 +123,7 @@ def _changes(feed: Feed, stored: pa.Table, published: pa.Table, batch: Sequence[
 def _with_keys_gone(
     feed: Feed, item: BatchItem, stored: pa.Table, published: pa.Table, accept: frozenset[AnomalyKind]
 ) -> Publication:
-    """The publication, with `keys_gone` where that was accepted; whoever moved to the other part is not gone.
+    """The publication with `few_keys_gone`, or with `keys_gone` accepted; whoever moved to the other part is not gone.
 
     Raises:
         AnomalyRefused: More than 1 % of the part's counties, days or people are gone, or any where the file may have
@@ -138,10 +138,9 @@ def _with_keys_gone(
     may_be_cut = any(anomaly.name == AnomalyKind.NO_LAST_LINE_END.id for anomaly in publication.anomalies)
     for found in keys_gone(stored, published, feed.keys):
         few = found.gone <= _ALWAYS_MAY_GO or found.gone * 100 <= found.of * LARGEST_PERCENT_GONE
-        if few and not may_be_cut:
-            continue
-        kind = AnomalyKind.KEYS_GONE
-        if kind not in accept:
+        is_tolerated = few and not may_be_cut
+        kind = AnomalyKind.FEW_KEYS_GONE if is_tolerated else AnomalyKind.KEYS_GONE
+        if not is_tolerated and kind not in accept:
             raise refusal(
                 kind,
                 "keys of the table are gone from the file",
@@ -152,7 +151,7 @@ def _with_keys_gone(
                 expected="none, as the last line end is missing too" if few else f"at most {LARGEST_PERCENT_GONE} %",
                 noted=publication.anomalies,
             )
-        anomaly = Anomaly(kind.id, found.gone, None, found.column, accepted=True)
+        anomaly = Anomaly(kind.id, found.gone, None, found.column, accepted=not is_tolerated)
         publication = replace(publication, anomalies=(*publication.anomalies, anomaly))
     return publication
 

@@ -3,6 +3,7 @@
 A commit names its publications in `userMetadata`.
 A publication that changed no row makes no commit; it is noted in a small file beside the table, so that it is known
 again the next time instead of looking older than the table's newest publication.
+A RESTORE takes the table back to an earlier version: what came in between is known no more, and can be ingested again.
 Log format: https://github.com/delta-io/delta/blob/master/PROTOCOL.md, "Delta Log Entries" and "Commit Provenance".
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from repro_assets.errors import DataDamaged
@@ -26,10 +28,12 @@ class Recorded:
     Attributes:
         publication: As recorded.
         version: The commit that holds it; None where it changed no row.
+        state: The version whose rows it was found to be; None where that was not written down.
     """
 
     publication: Publication
     version: int | None
+    state: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,34 @@ class TableHistory:
         uri: Location of the table.
         table_id: `metaData.id`; None where there is no table yet.
         version: Newest version; None where there is no table yet.
-        recorded: Every publication, those without a change last.
+        known: Every publication that was ever recorded, those without a change last.
+        restores: Version of each RESTORE and the version that it went back to, ascending; -1 where that is before all.
     """
 
     uri: str
     table_id: str | None = None
     version: int | None = None
-    recorded: tuple[Recorded, ...] = ()
+    known: tuple[Recorded, ...] = ()
+    restores: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def recorded(self) -> tuple[Recorded, ...]:
+        """The publications that the table's rows are of: what a RESTORE took back is not among them."""
+        return tuple(entry for entry in self.known if self._leads_here(entry))
+
+    def _leads_here(self, entry: Recorded) -> bool:
+        state = entry.version if entry.state is None else entry.state
+        if not self.restores or state is None:
+            return not self.restores  # of which version, an older record does not say: it is looked at again
+        reached = self.version
+        # Backwards, as a RESTORE may itself have been taken back by another.
+        for restore, target in reversed(self.restores):
+            if reached is None or restore > reached:
+                continue
+            if state >= restore:
+                break
+            reached = target
+        return reached is not None and state <= reached
 
     def holding(self, publication: Publication) -> Recorded | None:
         """The newest record of this very publication, if there is one."""
@@ -67,7 +92,7 @@ def read_history(uri: str) -> TableHistory:
     history = read_on(TableHistory(uri))
     if history.version is None:
         return history
-    return replace(history, recorded=(*history.recorded, *_read_unchanged(history)))
+    return replace(history, known=(*history.known, *_read_unchanged(history)))
 
 
 def read_on(history: TableHistory) -> TableHistory:
@@ -79,14 +104,51 @@ def read_on(history: TableHistory) -> TableHistory:
     since = -1 if history.version is None else history.version
     for version in (version for version in delta_log.versions(history.uri) if version > since):
         commit = delta_log.read_commit(history.uri, version)
-        found = tuple(Recorded(item, version) for item in from_user_metadata(commit.user_metadata))
+        found = tuple(Recorded(item, version, version) for item in from_user_metadata(commit.user_metadata))
+        restores = history.restores
+        if commit.operation == "RESTORE":
+            restores = (*restores, (version, _restored_version(history.uri, version)))
         history = replace(
             history,
             version=version,
             table_id=commit.table_id or history.table_id,
-            recorded=(*history.recorded, *found),
+            known=(*history.known, *found),
+            restores=restores,
         )
     return history
+
+
+def _restored_version(uri: str, version: int) -> int:
+    """The version that a RESTORE went back to: given as a number, or as a time, which is that of the last commit by then.
+
+    Spark writes a number or text without a zone, taken for UTC, beside a null; delta-rs the version or milliseconds as
+    text.
+
+    Raises:
+        DataDamaged: The commit does not say.
+    """
+    given = read_commit_info(uri, version).get("operationParameters") or {}
+    try:
+        if given.get("version") is not None:
+            return int(given["version"])
+        moment = _milliseconds(str(given.get("datetime") or given.get("timestamp")))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DataDamaged(
+            "a RESTORE does not say what it went back to",
+            where=delta_log.commit_uri(uri, version),
+            stored=repr(given)[:100],
+            expected="a version or a time",
+            fix="RESTORE the table once more, to a version",
+        ) from error
+    before = (number for number in reversed(delta_log.versions(uri)) if number < version)
+    return next((number for number in before if delta_log.read_commit(uri, number).timestamp <= moment), -1)
+
+
+def _milliseconds(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    moment = datetime.fromisoformat(text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def read_commit_info(uri: str, version: int) -> Mapping[str, Any]:
@@ -106,11 +168,16 @@ def read_commit_info(uri: str, version: int) -> Mapping[str, Any]:
 def note_unchanged(history: TableHistory, publications: Sequence[Publication]) -> TableHistory:
     """Write down publications that changed no row; the history that knows them."""
     for publication in publications:
-        document = {"table_id": history.table_id, "user_metadata": to_user_metadata([publication])}
+        document = {
+            "table_id": history.table_id,
+            "user_metadata": to_user_metadata([publication]),
+            "version": history.version,
+        }
         storage.write_if_absent(
             storage.join(_unchanged_folder(history.uri), f"{digest(document)}.json"), canonical_json(document)
         )
-    return replace(history, recorded=(*history.recorded, *(Recorded(item, None) for item in publications)))
+    noted = tuple(Recorded(item, None, history.version) for item in publications)
+    return replace(history, known=(*history.known, *noted))
 
 
 def _read_unchanged(history: TableHistory) -> Iterable[Recorded]:
@@ -122,7 +189,9 @@ def _read_unchanged(history: TableHistory) -> Iterable[Recorded]:
         document = _parse(storage.read_bytes(where), where)
         # Another table may stand at the same place now: it has not seen these.
         if document.get("table_id") == history.table_id:
-            yield from (Recorded(item, None) for item in from_user_metadata(document["user_metadata"]))
+            yield from (
+                Recorded(item, None, document.get("version")) for item in from_user_metadata(document["user_metadata"])
+            )
 
 
 def _parse(line: bytes, where: str) -> dict[str, Any]:

@@ -121,9 +121,11 @@ def test_no_county_may_go_where_the_last_line_end_is_missing_too(lake: Lake) -> 
     assert read_history(lake.uri()).version == 0
 
 
-def test_one_per_cent_of_the_counties_may_go(copy: Lake) -> None:
+def test_one_per_cent_of_the_counties_may_go_and_the_commit_and_the_line_say_so(copy: Lake) -> None:
     (record,) = copy.ingest(gone=wide(without(4))).commits
-    assert (record.counts.deleted, record.anomalies) == (8, ())
+    expected = {"name": "few_keys_gone", "count": 4, "row": None, "column": "uid"}
+    assert (record.counts.deleted, copy.recorded(version=1)) == (8, [[expected]])
+    assert record.as_line().endswith("8 deleted; read with few_keys_gone (4, column uid)")
 
 
 def test_keys_that_went_and_were_accepted_stand_in_the_commit_without_the_keys(copy: Lake) -> None:

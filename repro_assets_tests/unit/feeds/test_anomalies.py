@@ -121,6 +121,7 @@ ELSEWHERE = {
     K.TOO_LARGE: "test_published_file.py",
     K.SHARED_KEY: "../verbs/test_ingest_plan.py",
     K.KEYS_GONE: "../../integration/test_ingest_anomalies.py",
+    K.FEW_KEYS_GONE: "../../integration/test_ingest_anomalies.py",
     K.CLOCK_SKEW: "test_git_history.py",
     K.SHALLOW_CLONE: "test_git_history.py",
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from repro_assets.errors import DataDamaged
 from repro_assets.feeds.history import TableHistory, note_unchanged, read_commit_info, read_history, read_on
@@ -85,6 +88,65 @@ def test_what_is_remembered_of_a_table_does_not_count_for_its_successor(table: P
     note_unchanged(read_history(table.as_uri()), [publication("c")])
     write_commit(table, 0, publication("a"), table_id="second")
     assert read_history(table.as_uri()).holding(publication("c")) is None
+
+
+def sources(table: Path) -> list[str]:
+    return [item.publication.source for item in read_history(table.as_uri()).recorded]
+
+
+def restore(table: Path, version: int, parameters: dict[str, object]) -> None:
+    info = {"timestamp": version, "operation": "RESTORE", "operationParameters": parameters}
+    (table / "_delta_log" / f"{version:020d}.json").write_text(json.dumps({"commitInfo": info}))
+
+
+@pytest.mark.parametrize("by", ["version", "time"])
+def test_a_publication_that_delta_rs_restored_away_is_not_known(tmp_path: Path, by: str) -> None:
+    table = tmp_path / "covid_cases"
+    for number, name in enumerate("ab"):
+        text = to_user_metadata([publication(name, f"2020-06-1{number + 1}")])
+        properties = CommitProperties(custom_metadata={"userMetadata": text})
+        write_deltalake(table, pa.table({"uid": [number]}), mode="append", commit_properties=properties)
+    moment = DeltaTable(table).history()[-1]["timestamp"]
+    DeltaTable(table).restore(0 if by == "version" else datetime.fromtimestamp(moment / 1000, UTC))
+    history = read_history(table.as_uri())
+    assert DeltaTable(table).to_pyarrow_table().num_rows == 1
+    assert (history.holding(publication("b", "2020-06-12")), history.newest_published(None)) == (None, "2020-06-11")
+    assert history.holding(publication("a", "2020-06-11")) is not None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "left"),
+    [
+        pytest.param({"version": 0, "timestamp": None}, ["a.csv"], id="version"),
+        pytest.param({"version": None, "timestamp": "1970-01-01 00:00:00.0"}, ["a.csv"], id="time"),
+        pytest.param({"version": None, "timestamp": "1969-12-31 23:00:00.0"}, [], id="before all"),
+    ],
+)
+def test_so_it_is_as_spark_writes_a_restore(table: Path, parameters: dict[str, object], left: list[str]) -> None:
+    restore(table, 2, parameters)
+    assert sources(table) == left
+    write_commit(table, 3, publication("b", "2020-06-12"))
+    assert sources(table) == [*left, "b.csv"]
+
+
+def test_a_restore_that_is_taken_back_gives_back_what_was_known(table: Path) -> None:
+    restore(table, 2, {"version": 0})
+    restore(table, 3, {"version": 1})
+    assert sources(table) == ["a.csv", "b.csv"]
+
+
+def test_a_publication_without_a_change_goes_with_the_version_it_was_equal_to(table: Path) -> None:
+    note_unchanged(read_history(table.as_uri()), [publication("c", "2020-06-13")])
+    restore(table, 2, {"version": 1})
+    assert sources(table) == ["a.csv", "b.csv", "c.csv"]
+    restore(table, 3, {"version": 0})
+    assert sources(table) == ["a.csv"]
+
+
+def test_a_restore_that_does_not_say_where_to_is_damage(table: Path) -> None:
+    restore(table, 2, {"timestamp": "yesterday"})
+    with pytest.raises(DataDamaged, match="went back to"):
+        read_history(table.as_uri())
 
 
 @pytest.mark.parametrize("text", [pytest.param("{", id="cut"), pytest.param("[]", id="no object")])

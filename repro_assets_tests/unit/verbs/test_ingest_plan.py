@@ -64,7 +64,7 @@ class FakeStore:
         version = None if self._unchanged in sources else len(self.batches)
         self.batches += [] if version is None else [sources]
         found = tuple(Recorded(item.publication, version) for item in batch)
-        self._history = dataclasses.replace(self._history, version=version, recorded=self._history.recorded + found)
+        self._history = dataclasses.replace(self._history, version=version, known=self._history.known + found)
         return Outcome(version, {item.feed.part: Counts(item.feed.rows.num_rows) for item in batch})
 
 
