@@ -185,17 +185,31 @@ def test_every_read_that_fails_says_why(spark, kind, undone, break_it, expected,
 
 
 def aged(folder: Path) -> None:
-    """Its five commits as of 60 days ago."""
+    """Its five commits, what they say of their files, and the files, as of 60 days ago."""
     moment = time.time() - 60 * DAY
+    millis = int(moment * 1000)
     for number in range(5):
         commit = folder / "_delta_log" / f"{number:020d}.json"
         lines = [json.loads(line) for line in commit.read_text().splitlines()]
         for line in lines:
-            if "commitInfo" in line:
-                line["commitInfo"]["timestamp"] = int((moment + number) * 1000)
+            for action, field in (
+                ("commitInfo", "timestamp"),
+                ("add", "modificationTime"),
+                ("remove", "deletionTimestamp"),
+            ):
+                if action in line:
+                    line[action][field] = millis + number * 1000
         commit.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         (folder / "_delta_log" / f".{commit.name}.crc").unlink(missing_ok=True)
         os.utime(commit, (moment + number, moment + number))
+    # A checkpoint repeats when files were removed.
+    for checkpoint in (folder / "_delta_log").glob("*checkpoint*"):
+        checkpoint.unlink()
+    DeltaTable(folder).create_checkpoint()
+    for checkpoint in (folder / "_delta_log").glob("*.checkpoint.parquet"):
+        os.utime(checkpoint, (moment + 5, moment + 5))
+    for file in folder.glob("*.parquet"):
+        os.utime(file, (moment, moment))
 
 
 def over_a_checkpoint(spark: SparkSession, folder: Path) -> None:
@@ -205,12 +219,27 @@ def over_a_checkpoint(spark: SparkSession, folder: Path) -> None:
     forget(spark)
 
 
-def test_after_60_days_and_a_log_clean_up_every_pinned_version_is_still_read(spark, tmp_path) -> None:
+def vacuumed(spark: SparkSession, folder: Path) -> None:
+    """As by somebody else, who knows nothing of pins; in two tasks instead of Spark's 10,000."""
+    tasks = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
+    spark.conf.set(tasks, "2")
+    try:
+        spark.sql(f"VACUUM delta.`{folder}`").collect()
+    finally:
+        spark.conf.unset(tasks)
+        forget(spark)
+
+
+def test_after_60_days_a_log_clean_up_and_somebody_elses_vacuum_every_pinned_version_is_still_read(
+    spark, tmp_path
+) -> None:
     folder = made(spark, tmp_path, "")
     aged(folder)
     forget(spark)
     pins = {version: pinned(spark, tmp_path, version) for version in VERSIONS}
     over_a_checkpoint(spark, folder)
+    vacuumed(spark, folder)
+    DeltaTable(folder).vacuum(dry_run=False)
 
     for version, pin in pins.items():
         read(spark, tmp_path, pin)
@@ -226,6 +255,10 @@ def test_without_the_retention_properties_the_same_60_days_take_pinned_versions(
         pinned(spark, tmp_path, 2)
     over_a_checkpoint(spark, folder)
 
+    before = {path.name for path in folder.glob("*.parquet")}
+    vacuumed(spark, folder)
+
+    assert before - {path.name for path in folder.glob("*.parquet")}
     assert not (folder / "_delta_log" / f"{2:020d}.json").exists()
     assert tables(tmp_path).versions(TABLE)[0] > 2
 

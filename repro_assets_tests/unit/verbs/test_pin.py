@@ -227,7 +227,9 @@ def test_what_is_only_pinned_is_verified_by_the_bytes_of_its_files(tmp_path: Pat
 
 
 def test_a_pin_waits_for_a_vacuum_of_any_table_and_gives_up_in_time(tmp_path, monkeypatch, capsys) -> None:
+    tables(tmp_path, covid_cases=(10,), job_changes=(15,))
     monkeypatch.setenv("REPRO_VAR", str(tmp_path))
+    monkeypatch.setenv("REPRO_LAKE", str(tmp_path))
     monkeypatch.setattr(table_lock, "PATIENCE_SECONDS", 0.01)
     with (
         table_lock.hold_table("job_changes", load(), report=pytest.fail),
