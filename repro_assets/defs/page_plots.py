@@ -134,8 +134,9 @@ def _version_before(stage: Stage, pin: CommitPin) -> CommitPin | None:
 def _total_by_day(daily: Daily, stage: Stage, pin: CommitPin) -> dict[date, int]:
     from pyspark.sql import functions as f
 
-    frame = stage.raw_tables.read(stage.spark, pin).where(f.col(daily.total).isNotNull())
-    rows = frame.groupBy(daily.day).agg(f.sum(daily.total).alias("total")).orderBy(daily.day).collect()
+    with stage.raw_tables.reading(pin):
+        frame = stage.raw_tables.read(stage.spark, pin).where(f.col(daily.total).isNotNull())
+        rows = frame.groupBy(daily.day).agg(f.sum(daily.total).alias("total")).orderBy(daily.day).collect()
     return {row[daily.day]: int(row["total"]) for row in rows}
 
 

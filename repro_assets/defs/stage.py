@@ -16,7 +16,7 @@ import dagster as dg
 from repro_assets.defs import checks, page_plots, stage_models, stage_record, stage_result
 from repro_assets.defs.run_pins import RunPins
 from repro_assets.defs.stage_config import StageConfig
-from repro_assets.errors import BadInput, Blocked, DataDamaged, NotMaterialized
+from repro_assets.errors import BadInput, Blocked, DataDamaged, NotMaterialized, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.champion import Champion
 from repro_assets.pins.data import CommitPin, DataPin
@@ -28,6 +28,7 @@ from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.lake import Lake, new_attempt
 from repro_assets.resources.progress import PROGRESS
 from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.read_errors import cause
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,10 +40,24 @@ class Stages:
 
     def __init__(self) -> None:
         self._run = RunPins()
+        self._stage: Stage | None = None
 
     def attempt(self, body: Callable[..., Any], context: dg.AssetExecutionContext, config: StageConfig) -> Any:
-        """Run the body of an asset; what it raises shows no secret."""
-        return call_cleanly(body, context, config)
+        """Run the body of an asset; what it raises says what of its inputs can't be read, and shows no secret."""
+        self._stage = None
+        return call_cleanly(self._attempt, body, context, config)
+
+    def _attempt(self, body: Callable[..., Any], context: dg.AssetExecutionContext, config: StageConfig) -> Any:
+        from py4j.protocol import Py4JJavaError
+        from pyspark.errors import PySparkException
+
+        try:
+            return body(context, config)
+        except (Py4JJavaError, PySparkException) as error:
+            # Frames are lazy: what was whole when it was checked may be gone when the rows are written.
+            if self._stage and (why := self._stage.damaged_input(str(error))):
+                raise why from error
+            raise
 
     def open(
         self,
@@ -68,7 +83,8 @@ class Stages:
             NotMaterialized: An upstream asset has no materialization of this key.
         """
         self._run.own(context)
-        return Stage(self._run, context, config, dict(parameters or {}), upstream, on_compute)
+        self._stage = Stage(self._run, context, config, dict(parameters or {}), upstream, on_compute)
+        return self._stage
 
 
 class Stage:
@@ -240,6 +256,16 @@ class Stage:
         """A model of an upstream output, the SHA-256 of its files checked before it is loaded."""
         self.begin()
         return stage_models.read(self, self.upstream[asset], part)
+
+    def damaged_input(self, said: str) -> ReproError | None:
+        """What of this stage's inputs can't be read any more, or None.
+
+        Args:
+            said: What the engine raised.
+        """
+        pins = [pin.commit for pin in self.data.values()]
+        damaged = (wrong for output in self.upstream.values() for wrong in self.lake.wrong_files(output))
+        return cause(self.raw_tables, pins, said) or next(damaged, None)
 
     def write_frame(self, part: str, frame: DataFrame) -> None:
         """Write a Spark frame as a part of the output."""

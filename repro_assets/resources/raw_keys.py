@@ -37,7 +37,7 @@ def repeated_keys(
     Raises:
         DataDamaged: What was remembered can't be read.
     """
-    memo = storage.join(raw_tables.root, "_keys", f"{digest({'pin': asdict(pin), 'keys': list(keys)})}.json")
+    memo = storage.join(raw_tables.records, "_keys", f"{digest({'pin': asdict(pin), 'keys': list(keys)})}.json")
     known = None if again else _remembered(memo)
     if known is not None:
         return known
@@ -50,8 +50,9 @@ def _count(raw_tables: RawTables, pin: CommitPin, keys: Sequence[str], spark: Sp
     from pyspark.sql import functions as f
 
     # `count_distinct` leaves out rows in which any column is null, so what lacks a key counts as repeated.
-    counts = raw_tables.read(spark, pin).agg(f.count("*").alias("all"), f.count_distinct(*keys).alias("keys"))
-    row = counts.collect()[0]
+    with raw_tables.reading(pin):
+        counts = raw_tables.read(spark, pin).agg(f.count("*").alias("all"), f.count_distinct(*keys).alias("keys"))
+        row = counts.collect()[0]
     return int(row["all"]) - int(row["keys"])
 
 

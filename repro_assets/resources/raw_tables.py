@@ -205,13 +205,13 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             )
         return rows
 
-    def reading(self, pin: CommitPin) -> AbstractContextManager[None]:
-        """Say in one line what of a version can't be read, whatever is done with its rows inside.
+    def reading(self, *pins: CommitPin) -> AbstractContextManager[None]:
+        """Say in one line what of these versions can't be read, whatever is done with their rows inside.
 
         Raises:
-            NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: Whatever `read_errors.explained` finds.
+            NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: As `read_errors.reading`.
         """
-        return reading(self, pin)
+        return reading(self, *pins)
 
     def data_pin(self, pin: CommitPin, spark: SparkSession) -> DataPin:
         """Pin commit and rows, fingerprinting the rows now."""

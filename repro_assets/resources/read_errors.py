@@ -7,7 +7,7 @@ down to their SHA-256. What is found there is what is said.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,11 @@ _TOO_OLD = "TIME_TRAVEL_BEYOND_DELETED_FILE_RETENTION"
 
 
 @contextmanager
-def reading(tables: RawTables, pin: CommitPin) -> Generator[None, None, None]:
-    """Turn what Spark raises while a version is read into one error of this project's own.
+def reading(tables: RawTables, *pins: CommitPin) -> Generator[None, None, None]:
+    """Turn what Spark raises while versions are read into one error of this project's own.
 
     Raises:
-        NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: Whatever `explained` finds.
+        NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: What `cause` finds, else what Spark said.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -37,17 +37,24 @@ def reading(tables: RawTables, pin: CommitPin) -> Generator[None, None, None]:
     try:
         yield
     except (Py4JJavaError, PySparkException) as error:
-        raise explained(tables, pin, str(error)) from error
+        raise cause(tables, pins, str(error)) or _as_said(tables, pins, str(error)) from error
 
 
-def explained(tables: RawTables, pin: CommitPin, said: str) -> ReproError:
-    """The reason why a version can't be read.
+def cause(tables: RawTables, pins: Iterable[CommitPin], said: str) -> ReproError | None:
+    """The reason why one of several versions can't be read, of the first that has one; None where all are whole.
 
     Args:
         tables: The raw tables as they stand now.
-        pin: What was to be read.
+        pins: What was to be read.
         said: What the engine said.
+
+    Raises:
+        Outside: The tables can't be looked at.
     """
+    return next(filter(None, (_cause(tables, pin, said) for pin in pins)), None)
+
+
+def _cause(tables: RawTables, pin: CommitPin, said: str) -> ReproError | None:
     name, uri = f"{pin.table}@{pin.version}", tables.uri(pin.table)
     try:
         tables.check(pin)
@@ -56,12 +63,11 @@ def explained(tables: RawTables, pin: CommitPin, said: str) -> ReproError:
             return _too_old(name, uri)
         wrong = next(wrong_files(uri, files, name, lambda: what_took(tables, pin.table, pin.version)), None)
         recorded = known_list(tables, pin)
-        damaged = next(wrong_bytes(tables, pin, recorded), None) if wrong is None and recorded else wrong
+        return next(wrong_bytes(tables, pin, recorded), None) if wrong is None and recorded else wrong
     except Outside:
         raise
     except ReproError as error:
         return error
-    return damaged or _as_said(name, uri, said)
 
 
 def _too_old(name: str, uri: str) -> VersionExpired:
@@ -72,13 +78,15 @@ def _too_old(name: str, uri: str) -> VersionExpired:
     )
 
 
-def _as_said(name: str, uri: str, said: str) -> DataDamaged:
+def _as_said(tables: RawTables, pins: Sequence[CommitPin], said: str) -> DataDamaged:
     """Nothing is known to be wrong: what the engine named, in a line."""
+    names = " or ".join(f"{pin.table}@{pin.version}" for pin in pins)
+    places = ", ".join(dict.fromkeys(tables.uri(pin.table) for pin in pins))
     file = re.search(r"(?:file:/|\w+://)[^\s,\]']+\.(?:parquet|bin|json)", said)
     reason = re.search(r"(?:verify page integrity|checksum|FileNotFound|does not exist|Caused by)[^\n]*", said)
     return DataDamaged(
-        f"{name} can't be read",
-        where=file[0] if file else uri,
+        f"{names} can't be read",
+        where=file[0] if file else places,
         stored=(reason[0] if reason else (said.strip().splitlines() or [""])[0])[:300],
         fix=RESTORE,
     )

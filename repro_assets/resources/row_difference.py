@@ -75,6 +75,13 @@ def row_difference(
         Blocked: A pinned commit is gone, or is not the one that was pinned.
         DataDamaged: The rows of a version can't be read.
     """
+    with raw_tables.reading(first.commit, second.commit):
+        return _row_difference(spark, raw_tables, first, second, keys)
+
+
+def _row_difference(
+    spark: SparkSession, raw_tables: RawTables, first: DataPin, second: DataPin, keys: Sequence[str]
+) -> RowDifference:
     frames = raw_tables.read(spark, first.commit), raw_tables.read(spark, second.commit)
     names = [name for name in frames[0].columns if name in frames[1].columns]
     shape = {
@@ -83,8 +90,7 @@ def row_difference(
     }
     found = None if any(shape.values()) else _by_feed(spark, raw_tables, (first, second), keys, names)
     if found is None:
-        with raw_tables.reading(second.commit):
-            found = _counted(_net_of_versions(*frames, keys, names), keys, names, VERSIONS)
+        found = _counted(_net_of_versions(*frames, keys, names), keys, names, VERSIONS)
     return RowDifference(**{**vars(found), **shape})
 
 

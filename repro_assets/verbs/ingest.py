@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput, ReproError
+from repro_assets.errors import BadInput, Outside, ReproError
 from repro_assets.feeds.anomalies import AnomalyKind, accepted_kinds
 from repro_assets.feeds.delta_commit import BatchItem, Outcome, commit_batch
 from repro_assets.feeds.git_history import GitVersion, published_versions, read_blob
@@ -21,7 +21,8 @@ from repro_assets.feeds.intake import IngestRecord, Intake, Offer
 from repro_assets.feeds.publication import day_in_name
 from repro_assets.feeds.published_file import read_file
 from repro_assets.feeds.registry import Feed, feed_of
-from repro_assets.resources.raw_tables import raw_table_uri
+from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.read_errors import cause
 from repro_assets.resources.table_lock import hold_table
 from repro_assets.settings import Settings
 
@@ -145,7 +146,7 @@ def _ingest(
 ) -> IngestResult:
     # Its history is read and extended under this lock.
     with hold_table(feed.table, settings, report=report):
-        store = DeltaStore(feed, raw_table_uri(settings.raw, feed.table), open_spark, accept)
+        store = DeltaStore(feed, RawTables(lake=settings.raw), open_spark, accept)
         intake = Intake(feed, store, report, skip_refused, accept)
         result = IngestResult(feed.table, intake.records)
         try:
@@ -162,7 +163,7 @@ class DeltaStore:
 
     Args:
         feed: The table's keys and parts.
-        uri: Location of the table.
+        raw_tables: Where the table stands.
         open_spark: Opens the session, on the first commit.
         accept: Anomalies that a publication is not refused for.
     """
@@ -170,14 +171,15 @@ class DeltaStore:
     def __init__(
         self,
         feed: Feed,
-        uri: str,
+        raw_tables: RawTables,
         open_spark: Callable[[], SparkSession],
         accept: frozenset[AnomalyKind] = frozenset(),
     ) -> None:
         self._accept = accept
         self._feed = feed
         self._open_spark = open_spark
-        self._history = read_history(uri)
+        self._raw_tables = raw_tables
+        self._history = read_history(raw_tables.uri(feed.table))
 
     def history(self) -> TableHistory:
         """What the table knows now."""
@@ -185,9 +187,19 @@ class DeltaStore:
 
     def commit(self, batch: Sequence[BatchItem]) -> Outcome:
         """Commit a batch and read on; a batch that changes nothing is written down beside the table."""
-        outcome = commit_batch(self._open_spark(), self._feed, self._history, batch, self._accept)
+        try:
+            outcome = commit_batch(self._open_spark(), self._feed, self._history, batch, self._accept)
+        except Outside as error:
+            raise self._unreadable(str(error)) or error from error
         if outcome.version is None:
             self._history = note_unchanged(self._history, [item.publication for item in batch])
         else:
             self._history = read_on(self._history)
         return outcome
+
+    def _unreadable(self, said: str) -> ReproError | None:
+        """What of the version that a batch builds on can't be read; None where that is not why the commit failed."""
+        if self._history.version is None:
+            return None
+        pin = self._raw_tables.pin(self._feed.table, self._history.version)
+        return cause(self._raw_tables, [pin], said)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput
+from repro_assets.errors import BadInput, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.lake import Lake
 from repro_assets.resources.lake_views import View, views
 from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.read_errors import cause
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -102,12 +103,22 @@ def sql(wanted: Query, instance: dg.DagsterInstance, open_spark: Callable[[], Sp
 
     Raises:
         BadInput: Spark refuses the query, or there is nothing in the lake yet.
-        DataDamaged: A file of an output that is read is not what its marker says.
+        DataDamaged: A file that is read is not what its marker or its table says.
+        VersionExpired: A file of a raw table is gone.
     """
-    found = views(Lake(), RawTables(), EXPERIMENT.table_names, lambda asset: latest_identities(instance, asset))
+    raw_tables = RawTables()
+    found = views(Lake(), raw_tables, EXPERIMENT.table_names, lambda asset: latest_identities(instance, asset))
     if not found:
         raise BadInput("there is nothing to ask yet", fix="`repro ingest TABLE FILE…`, then `repro run KEY`")
-    return ask(wanted, found, open_spark())
+    try:
+        return ask(wanted, found, open_spark())
+    except BadInput as refused:
+        raise _unreadable(wanted, raw_tables, str(refused)) or refused from refused
+
+
+def _unreadable(wanted: Query, raw_tables: RawTables, said: str) -> ReproError | None:
+    read = [table for table in EXPERIMENT.table_names if table in wanted.words and raw_tables.versions(table)]
+    return cause(raw_tables, [raw_tables.pin(table, raw_tables.versions(table)[-1]) for table in read], said)
 
 
 def ask(wanted: Query, found: Mapping[str, View], spark: SparkSession) -> Answer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from repro_assets.errors import BadInput, DataDamaged, MalformedFeed, Outside
+from repro_assets.errors import BadInput, DataDamaged, MalformedFeed, Outside, VersionExpired
 from repro_assets.feeds.delta_commit import TABLE_PROPERTIES, BatchItem, commit_batch
 from repro_assets.feeds.history import TableHistory, read_commit_info, read_history
 from repro_assets.feeds.jhu import LEADING_COLUMNS
@@ -213,6 +213,23 @@ def test_a_key_that_stands_twice_in_the_table_stops_the_commit(lake: Lake) -> No
     )
     with pytest.raises(IngestStopped, match="a key stands twice in the table"):
         lake.ingest("covid_cases", b=wide({1: (4,)}))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "expected"),
+    [
+        pytest.param(Path.unlink, VersionExpired, id="gone"),
+        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1]), DataDamaged, id="cut"),
+    ],
+)
+def test_a_publication_onto_a_version_that_cannot_be_read_names_the_file(lake: Lake, break_it, expected) -> None:
+    lake.ingest("covid_cases", a=wide({1: (3,)}))
+    (file,) = Path(lake.uri("covid_cases").removeprefix("file://")).glob("*.parquet")
+    break_it(file)
+
+    with pytest.raises(IngestStopped, match=file.name) as caught:
+        lake.ingest("covid_cases", b=wide({1: (4,)}))
+    assert (type(caught.value.error), lake.version("covid_cases")) == (expected, 0)
 
 
 def test_a_table_with_other_columns_is_refused(lake: Lake) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
 import pytest
 from deltalake import DeltaTable
 
@@ -24,6 +25,8 @@ from repro_assets.resources.proofs import raw_version
 from repro_assets.resources.raw_rows import rows_without_spark
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.table_files import files_of_version
+from repro_assets.verbs.sql import plan as plan_query
+from repro_assets.verbs.sql import sql
 from repro_assets.verbs.vacuum import plan, vacuum
 from repro_assets_tests.integration.test_preflight_spark import forget
 
@@ -182,6 +185,17 @@ def test_every_read_that_fails_says_why(spark, kind, undone, break_it, expected,
     with pytest.raises(ReproError) as raised:
         read(spark, lake, pins[2])
     assert (type(raised.value), words in str(raised.value)) == (expected, True)
+
+
+def test_a_query_over_a_raw_table_that_cannot_be_read_names_the_file(spark, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("REPRO_LAKE", tmp_path.as_uri())
+    folder = made(spark, tmp_path, "")
+    forget(spark)
+    gone = next(path for path in needed(folder, 4) if path.suffix == ".parquet")
+    gone.unlink()
+
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(VersionExpired, match=gone.name):
+        sql(plan_query("SELECT * FROM covid_cases", 0), instance, lambda: spark)
 
 
 def aged(folder: Path) -> None:

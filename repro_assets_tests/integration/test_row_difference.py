@@ -12,6 +12,7 @@ from repro_assets.errors import VersionExpired
 from repro_assets.pins.data import DataPin, RowsPin
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.row_difference import FEED, VERSIONS, RowDifference, row_difference
+from repro_assets.resources.table_files import files_of_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -126,3 +127,17 @@ def test_a_version_that_is_gone_is_a_reason(spark: SparkSession, tmp_path: Path)
 
     with pytest.raises(VersionExpired):
         row_difference(spark, RawTables(lake=tmp_path.as_uri()), *pins, KEYS)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_file_that_is_gone_is_told_of_the_version_that_needs_it(spark: SparkSession, tmp_path: Path, broken) -> None:
+    made = Table(spark, tmp_path, feed=False)
+    pins = made.pin(0), made.pin(1)
+    files = [{file.path for file in files_of_version(made.uri, pin.commit.version)} for pin in pins]
+    (only,) = files[broken] - files[1 - broken]
+    (tmp_path / "raw" / "covid_cases" / only).unlink()
+    spark.catalog.clearCache()
+
+    with pytest.raises(VersionExpired, match=f"covid_cases@{broken}") as raised:
+        row_difference(spark, RawTables(lake=tmp_path.as_uri()), *pins, KEYS)
+    assert only in str(raised.value)
