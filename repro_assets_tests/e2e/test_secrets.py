@@ -29,8 +29,9 @@ PLANTED = {
     "the git remote's token": "ghp_" + "pL4n" * 9,
     "a variable that the cluster file names": "planted-" + "cluster-5e6f",
     "a literal in a cluster file": "planted-" + "literal-7a8b",
+    "the password among a JDBC address's settings": "planted-" + "jdbc-9c0d",
 }
-VARIABLE, TRACKING, REMOTE, CLUSTER, LITERAL = PLANTED.values()
+VARIABLE, TRACKING, REMOTE, CLUSTER, LITERAL, JDBC = PLANTED.values()
 SETTING = "spark.hadoop.repro.example.password"
 
 # `repro run` whose last stage fails as a client does that repeats what it was given, in a message nobody can change.
@@ -42,7 +43,7 @@ from repro_assets.defs.assets import predictions
 
 class ClientError(Exception):
     def __str__(self):
-        return "no answer to " + os.environ["SERVICE_PASSWORD"]
+        return "no answer to " + os.environ["SERVICE_PASSWORD"] + " by " + os.environ["WAREHOUSE"]
 
 def fail(*_):
     commands = [" ".join(one.cmdline()) for one in psutil.Process().children(recursive=True)]
@@ -145,6 +146,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installatio
             "REPRO_ENVS": str(project / "envs"),
             "SERVICE_PASSWORD": VARIABLE,
             "EXAMPLE_VALUE": CLUSTER,
+            "WAREHOUSE": f"jdbc:sqlserver://db.example.org:1433;databaseName=people;user=me;password={JDBC}",
         }
         shutil.copy(settings_module.load({}).envs / "clusters" / "local-v1.json", project / "envs" / "clusters")
         register(project / "envs")
@@ -164,6 +166,19 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installatio
             ),
             "whole": installation.repro("run", key, "--cluster", "private-v1", "--json", env=env),
             "shown": installation.repro("show", key, "--json", env=env),
+            "again": installation.repro("backfill", key, "--cluster", "private-v1", env=env),
+            "reproduced": installation.repro("reproduce", key, "--keep", env=env),
+            "blocked": installation.repro("reproduce", key, env={**env, "EXAMPLE_VALUE": ""}),
+            **{
+                " ".join(words): installation.repro(*words, env=env)
+                for words in (
+                    ("preflight", key),
+                    ("verify", "--all"),
+                    ("vacuum", "covid_cases"),
+                    ("gc",),
+                    ("doctor",),
+                )
+            },
         }
         yield installation, {name: f"{done.returncode}\n{done.stdout}{done.stderr}" for name, done in commands.items()}
 
@@ -176,8 +191,22 @@ def test_the_runs_were_what_they_are_meant_to_be(said) -> None:
     assert outputs["unset"].startswith("2\n")
     assert "EXAMPLE_VALUE not set" in outputs["unset"]
     assert outputs["failing"].startswith("1\n")  # an error that is none of the project's: with its traceback
-    assert "jdbc:db://***@host: no answer to (redacted)" in outputs["failing"]
+    assert "jdbc:db://***@host: no answer to (redacted) by jdbc:sqlserver://db.example.org" in outputs["failing"]
     assert outputs["whole"].startswith("0\n")
+
+
+def test_what_follows_a_run_was_what_it_is_meant_to_be(said) -> None:
+    _, outputs = said
+
+    assert {name: output.splitlines()[0] for name, output in outputs.items()} == {
+        "refused": "2",
+        "unset": "2",
+        "failing": "1",
+        "blocked": "3",
+        **dict.fromkeys(outputs.keys() - {"refused", "unset", "failing", "blocked"}, "0"),
+    }
+    assert "IDENTICAL" in outputs["reproduced"]
+    assert "EXAMPLE_VALUE" in outputs["blocked"]
 
 
 def test_the_secret_of_the_cluster_is_on_no_command_line(said) -> None:
