@@ -67,6 +67,7 @@ class Trial:
         uncovered: What differs and no tolerance could cover, or was not compared, a phrase each.
         reasons: Why it did not come to its end.
         seconds: Wall clock time.
+        cluster_sha256: Of the cluster file that it ran on; None where that was the run's own, unchanged.
     """
 
     variant: Variant
@@ -78,11 +79,13 @@ class Trial:
     uncovered: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
+    cluster_sha256: str | None = None
 
     def as_document(self) -> dict[str, Any]:
         """The trial as JSON values."""
         return {
             **self.variant.as_document(),
+            **({"cluster_sha256": self.cluster_sha256} if self.cluster_sha256 else {}),
             "digests": dict(self.digests),
             "moved": list(self.moved),
             "probability": self.probability,

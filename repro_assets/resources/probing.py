@@ -6,6 +6,7 @@ the same environment, the raw rows by their pins.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from dataclasses import replace
@@ -69,9 +70,11 @@ def try_variant(client: MlflowClient, parent: Run, variant: Variant, way: Way) -
         Blocked: Its cluster file is gone.
         Outside: The process did not come to an answer.
     """
-    conditions = Conditions(cluster=_cluster(client, parent, variant, way.settings), variables=dict(variant.variables))
+    cluster = _cluster(client, parent, variant, way.settings)
+    conditions = Conditions(cluster=cluster, variables=dict(variant.variables))
     found = reproduce(client, parent, replace(way, conditions=conditions))
-    return _trial(variant, found.verdict), found.record
+    sha256 = hashlib.sha256(cluster[1]).hexdigest() if cluster else None
+    return replace(_trial(variant, found.verdict), cluster_sha256=sha256), found.record
 
 
 def _trial(variant: Variant, verdict: Verdict) -> Trial:

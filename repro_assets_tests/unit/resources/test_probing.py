@@ -67,10 +67,17 @@ def test_settings_become_a_cluster_file_of_another_name(monkeypatch) -> None:
     assert json.loads(content)["repro"] == {**json.loads(CLUSTER.text)["repro"], "master": "local[1]"}
 
 
-def test_another_cluster_s_file_is_taken_as_it_is(monkeypatch) -> None:
-    _, asked = tried(monkeypatch, verdict(EQUAL), Variant("x", cluster="local-v1"))
+def test_another_cluster_s_file_is_taken_as_it_is_and_its_digest_kept(monkeypatch) -> None:
+    trial, asked = tried(monkeypatch, verdict(EQUAL), Variant("x", cluster="local-v1"))
 
     assert asked.cluster == ("local-v1", CLUSTER.text.encode())
+    assert trial.as_document()["cluster_sha256"] == CLUSTER.sha256
+
+
+def test_the_run_s_own_cluster_is_not_named_again(monkeypatch) -> None:
+    trial, _ = tried(monkeypatch, verdict(EQUAL), Variant("x"))
+
+    assert "cluster_sha256" not in trial.as_document()
 
 
 def test_a_cluster_that_there_is_not_is_refused_before_anything_runs(monkeypatch) -> None:
