@@ -2,9 +2,9 @@
 
 Nothing here is used by the project; it stands beside its steps in `benchmarks/compute_table.py` and in a test.
 
-    python -m repro_assets_tests.naive_steps CLUSTER PATH_OF_JOB_CHANGES
+    python -m repro_assets_tests.naive_steps CLUSTER FOLDER_OF_RAW_TABLES
 
-prints what it finds on a cluster as JSON.
+prints what it finds on a cluster as JSON, and into how many partitions Spark cut each raw table when it read it.
 """
 
 from __future__ import annotations
@@ -66,18 +66,21 @@ def _fitted(train: pandas.DataFrame, test: pandas.DataFrame) -> tuple[str, str]:
     return repr(float(model.coef_[0][0])), repr(float(score))
 
 
-def main(cluster: str, path: str) -> int:
+def main(cluster: str, folder: str) -> int:
     """Open the cluster's session, spread the rows over its workers, print the result."""
     from repro_assets.resources.spark_cluster import close_session, open_session
 
     os.environ.update(settings_module.load().variables())
     session = open_session(cluster)
     try:
-        people = session.read.format("delta").load(path)
-        result = naive_result(people.repartition(session.sparkContext.defaultParallelism))
+        tables = {
+            name: session.read.format("delta").load(f"{folder}/{name}") for name in ("covid_cases", "job_changes")
+        }
+        result = naive_result(tables["job_changes"].repartition(session.sparkContext.defaultParallelism))
+        partitions = {name: frame.rdd.getNumPartitions() for name, frame in tables.items()}
     finally:
         close_session()
-    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.write(json.dumps({"result": result, "partitions": partitions}) + "\n")
     return 0
 
 

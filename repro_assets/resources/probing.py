@@ -43,7 +43,7 @@ def standard_variants() -> list[Variant]:
         Variant("as it was"),
         Variant("one core", settings={_MASTER: "local[1]"}),
         Variant("seven shuffle partitions", settings={"spark.sql.shuffle.partitions": "7"}),
-        Variant("maxPartitionBytes 64k", settings={"spark.sql.files.maxPartitionBytes": "65536"}),
+        Variant("maxPartitionBytes 8k", settings={"spark.sql.files.maxPartitionBytes": "8192"}),
         Variant(f"{_OTHER_THREADS} threads", threads=_OTHER_THREADS),
         # Spark ML adds up by the CPU's vectors where Java can: narrower ones are another CPU to it.
         Variant("Java vectors of 16 bytes", settings={_JAVA_OPTIONS: "-XX:MaxVectorSize=16"}),
