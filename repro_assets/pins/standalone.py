@@ -45,12 +45,14 @@ class Member:
         cores: Cores it registered with.
         megabytes: Heap its process was started with; None where the process can't be seen.
         java_options: Options its process was started with.
+        pid: Of its process; None where that can't be seen.
     """
 
     executor: str
     cores: int
     megabytes: int | None
     java_options: tuple[str, ...] = ()
+    pid: int | None = None
 
 
 def declared_workers(cluster: ClusterFile) -> Workers:

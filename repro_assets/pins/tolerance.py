@@ -68,6 +68,7 @@ class Trial:
         reasons: Why it did not come to its end.
         seconds: Wall clock time.
         cluster_sha256: Of the cluster file that it ran on; None where that was the run's own, unchanged.
+        effective: What it really computed with, by its receipt (`probe_effect.effective`); None where it came to none.
     """
 
     variant: Variant
@@ -80,6 +81,7 @@ class Trial:
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
     cluster_sha256: str | None = None
+    effective: Mapping[str, Any] | None = None
 
     def as_document(self) -> dict[str, Any]:
         """The trial as JSON values."""
@@ -94,6 +96,7 @@ class Trial:
             **({"uncovered": list(self.uncovered)} if self.uncovered else {}),
             "reasons": list(self.reasons),
             "seconds": self.seconds,
+            **({"effective": dict(self.effective)} if self.effective else {}),
         }
 
 

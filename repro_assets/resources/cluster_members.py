@@ -112,20 +112,21 @@ def _registered(session: SparkSession) -> Iterator[tuple[str, int]]:
         yield str(summary.id()), int(summary.totalCores())
 
 
-def _member(executor: str, cores: int, command: list[str] | None) -> Member:
-    heaps = [match[1] for word in command or () if (match := _HEAP.fullmatch(word))]
+def _member(executor: str, cores: int, process: tuple[int, list[str]] | None) -> Member:
+    pid, command = process or (None, [])
+    heaps = [match[1] for word in command if (match := _HEAP.fullmatch(word))]
     heap = megabytes(heaps[-1], f"executor {executor}") if heaps else None
-    options = tuple(word for word in command or () if word.startswith(("-D", "-XX:")) and "spark" not in word)
-    return Member(executor, cores, heap, options)
+    options = tuple(word for word in command if word.startswith(("-D", "-XX:")) and "spark" not in word)
+    return Member(executor, cores, heap, options, pid)
 
 
-def _processes(application: str) -> dict[str, list[str]]:
-    """Command lines of an application's executors on this host, by executor id; secrets are not on them."""
+def _processes(application: str) -> dict[str, tuple[int, list[str]]]:
+    """Ids and command lines of an application's executors on this host, by executor id; secrets are not on them."""
     import psutil
 
     found = {}
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
         if _EXECUTOR_CLASS in words and application in words and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found[words[words.index("--executor-id") + 1]] = words
+            found[words[words.index("--executor-id") + 1]] = process.pid, words
     return found

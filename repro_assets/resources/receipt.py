@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.redaction import redact_settings
+from repro_assets.pins.standalone import Member
 from repro_assets.resources.cluster_members import members
 from repro_assets.resources.effective_settings import other_than_default
 from repro_assets.resources.known_secrets import clean, known_values
@@ -33,7 +34,8 @@ def compute_receipt(session: SparkSession | None, declared: Collection[str] = ()
 
     Returns:
         `cpu` (model, digest of its flags, numpy's dispatch), `blas` (library, kernel, threads), `threads`
-        (variables as they stand) and `spark` (versions, master, executors with their cores and heaps, digests of
+        (variables as they stand) and `spark` (versions, master, executors with their cores and heaps
+        and, where they are processes, options and BLAS, digests of
         jars, settings that are not Spark's defaults, the JVM's BLAS; None without).
     """
     return {
@@ -84,9 +86,7 @@ def spark(session: SparkSession, declared: Collection[str] = ()) -> dict[str, An
         "default_parallelism": context.defaultParallelism,
         "executors": len(found),
         "cores": sum(member.cores for member in found),
-        "members": [
-            {"executor": member.executor, "cores": member.cores, "megabytes": member.megabytes} for member in found
-        ],
+        "members": [_member(member) for member in found],
         "driver_max_memory": java.Runtime.getRuntime().maxMemory(),
         "jars": jar_digests(context.getConf().get("spark.jars", "") or ""),
         "settings": redact_settings(other_than_default(session, declared), known_values()),
@@ -106,8 +106,23 @@ def java_blas(jvm: Any) -> dict[str, Any]:
         implementation would load it.
     """
     implementation = jvm.dev.ludovic.netlib.blas.JavaBLAS.getInstance().getClass().getName()
-    maps = Path(f"/proc/{jvm.java.lang.ProcessHandle.current().pid()}/maps")
-    return {"java": implementation, "native": native_blas(maps.read_text()) if maps.exists() else None}
+    return {"java": implementation, "native": _mapped_blas(jvm.java.lang.ProcessHandle.current().pid())}
+
+
+def _member(member: Member) -> dict[str, Any]:
+    """An executor; where it is a process of its own, its options and the native BLAS that it has mapped by now."""
+    found = {"executor": member.executor, "cores": member.cores, "megabytes": member.megabytes}
+    if member.pid is None:
+        return found
+    return {**found, "java_options": list(member.java_options), "native_blas": _mapped_blas(member.pid)}
+
+
+def _mapped_blas(pid: int) -> list[str] | None:
+    """What a process multiplies with beside Java; None where the system does not say, or the process has ended."""
+    try:
+        return native_blas(Path(f"/proc/{pid}/maps").read_text())
+    except OSError:
+        return None
 
 
 def native_blas(maps: str) -> list[str]:

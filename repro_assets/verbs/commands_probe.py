@@ -14,9 +14,11 @@ def probe(run: str, variants: list[str], clusters: list[str], write: bool, json:
     from repro_assets.verbs.cluster import standing_clusters
 
     here = settings_module.load()
-    found = verb.probe(
-        run, verb.plan(variants, clusters, standing_clusters(here)), here, tidy_instance(here), say, write=write
-    )
+    standing = standing_clusters(here)
+    wanted = verb.plan(variants, clusters, standing)
+    if not (variants or clusters or standing):
+        say("no standalone cluster is up: none is tried (`repro cluster up NAME`, or `--cluster NAME`)")
+    found = verb.probe(run, wanted, here, tidy_instance(here), say, write=write)
     if json:
         printing.document(found.as_document())
     else:

@@ -20,18 +20,18 @@ from repro_assets.errors import (
     TrackingUnreachable,
 )
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.pins.compute import STANDALONE
+from repro_assets.pins.compute import STANDALONE, ClusterFile
 from repro_assets.pins.preflight import reason
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.tolerance import Trial, Variant, family_of, obstacle
 from repro_assets.resources.preflight import Surroundings
-from repro_assets.resources.probing import standard_variants, try_variant
+from repro_assets.resources.probing import fits, own_cluster, standard_variants, try_variant
 from repro_assets.resources.raw_tables import RawTables
 from repro_assets.resources.reproducing import Way
 from repro_assets.resources.run_lookup import find_parent
 from repro_assets.resources.run_records import load_record
 from repro_assets.resources.spark_cluster import load_cluster, require_runnable
-from repro_assets.resources.standalone_cluster import UP, look
+from repro_assets.resources.standalone_cluster import UP, join, look
 from repro_assets.resources.tolerances import require_measurable, write_tolerance
 from repro_assets.resources.tracking_store import connect, initialise, speaking_of
 from repro_assets.resources.verdict_evidence import NUMERIC
@@ -107,13 +107,36 @@ def plan(names: Sequence[str], clusters: Sequence[str], standing: Sequence[str] 
     return [*picked, *(Variant(f"cluster {name}", cluster=name) for name in clusters or ([] if names else standing))]
 
 
-def require_reachable(variants: Sequence[Variant], settings: Settings) -> None:
-    """Check the cluster of every variant before the first is tried.
+def fitting(variants: Sequence[Variant], own: ClusterFile, report: Callable[[str], None]) -> list[Variant]:
+    """The variants that can be tried on a run's own cluster; what is left out is said.
+
+    Raises:
+        BadInput: None is left.
+    """
+    left = [variant for variant in variants if fits(variant, own)]
+    for variant in variants:
+        if variant not in left:
+            report(f"{variant.name}: left out, {own.name} has workers; `--cluster` takes a file without")
+    if not left:
+        raise BadInput("nothing is left to try", where=own.name, fix="Name other variants, or a cluster by `--cluster`")
+    return left
+
+
+def require_reachable(variants: Sequence[Variant], settings: Settings, own: ClusterFile | None = None) -> None:
+    """Check the cluster of every variant, and the run's own, before the first is tried.
+
+    Args:
+        variants: To be tried.
+        settings: Where clusters and their files are.
+        own: The run's own cluster file.
 
     Raises:
         BadInput: There is no such cluster file, or it is none to run on; the message names the variant.
         ClusterUnavailable: It is not up.
+        ClusterMismatch: The run's own cluster was started from another file.
     """
+    if own is not None and own.kind == STANDALONE and any(_leaves_cluster(variant) for variant in variants):
+        join(own, settings)
     for variant in variants:
         if variant.cluster is None:
             continue
@@ -128,6 +151,10 @@ def require_reachable(variants: Sequence[Variant], settings: Settings) -> None:
                 f"variant `{variant.name}` can't be tried: its cluster is {state}",
                 fix=f"Run `repro cluster up {cluster.name}`, or leave it out",
             )
+
+
+def _leaves_cluster(variant: Variant) -> bool:
+    return variant.cluster is None and not variant.settings and variant.threads is None
 
 
 def probe(
@@ -152,7 +179,7 @@ def probe(
     Raises:
         BadInput: There is no such run, no tolerance can follow from it, or there is no such cluster file.
         Blocked: What the run needs is gone.
-        ClusterUnavailable: A cluster is not up; known before the first variant is tried.
+        ClusterUnavailable, ClusterMismatch: A cluster is not up, or not the run's; known before the first variant is tried.
         TrackingUnreachable: The store does not answer.
     """
     experiment = initialise(settings, EXPERIMENT.name)
@@ -164,7 +191,9 @@ def probe(
         raise BadInput("only a run that made a model has a tolerance", where=parent.info.run_id)
     if write:
         require_measurable(settings, record)
-    require_reachable(variants, settings)
+    own = own_cluster(client, parent)
+    variants = fitting(variants, own, report)
+    require_reachable(variants, settings, own)
     around = Surroundings(settings, RawTables(), client, datetime.now(UTC))
     way = Way(settings, report, lambda record, replaced: around.judge(record, replaced).reasons)
     trials: list[Trial] = []

@@ -100,7 +100,9 @@ def source_tree(folder: Path) -> Path:
     folder.mkdir()
     for name in ("pyproject.toml", "dagster.yaml"):
         shutil.copy(here.project / name, folder / name)
-    shutil.copytree(here.project / "repro_assets", folder / "repro_assets", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        here.project / "repro_assets", folder / "repro_assets", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copytree(here.envs / "conda", folder / "envs" / "conda")
     (folder / "envs" / "clusters").mkdir()
     for name, value in (("private-v1", {"env": "EXAMPLE_VALUE"}), ("leaky-v1", LITERAL)):

@@ -14,11 +14,12 @@ from repro_assets.resources import probing
 from repro_assets.resources.probing import standard_variants, varied
 from repro_assets.resources.spark_cluster import load_cluster
 from repro_assets.verbs import probe
-from repro_assets.verbs.probe import NoTolerance, Probe, plan, require_reachable, require_tolerance
+from repro_assets.verbs.probe import NoTolerance, Probe, fitting, plan, require_reachable, require_tolerance
 from repro_assets.verbs.probe_printing import table
 from repro_assets_tests.unit.pins.run_records import ORDER, run_record
 
 CLUSTER = load_cluster("local-v1", settings_module.load())
+WORKERS = load_cluster("standalone-2x1-v1", settings_module.load())
 
 
 def changed(variant: Variant) -> dict[str, tuple[str | None, str | None]]:
@@ -123,6 +124,26 @@ def test_a_cluster_that_can_t_be_reached_is_said_with_its_variant_before_anythin
 
     with pytest.raises(error, match=f"variant `cluster {cluster}` can't be tried.*{told}"):
         require_reachable(variants, state)
+
+
+def test_of_a_run_on_workers_the_master_is_not_varied_and_that_is_said() -> None:
+    said: list[str] = []
+    left = fitting(standard_variants(), WORKERS, said.append)
+
+    assert [variant.name for variant in standard_variants() if variant not in left] == ["one core"]
+    assert [line.split(":")[0] for line in said] == ["one core"]
+    with pytest.raises(BadInput, match="nothing is left to try"):
+        fitting([standard_variants()[1]], WORKERS, said.append)
+
+
+@pytest.mark.parametrize("name", ["as it was", "hash seed 1"])
+def test_a_run_s_own_cluster_has_to_be_up_before_anything_is_tried(state, name) -> None:
+    with pytest.raises(ClusterUnavailable, match="cluster standalone-2x1-v1 is not up"):
+        require_reachable(plan([name], []), state, WORKERS)
+
+
+def test_a_cluster_of_its_own_needs_no_other_to_be_up(state) -> None:
+    require_reachable(plan(["seven shuffle partitions", "2 threads"], []), state, WORKERS)
 
 
 def test_what_a_variant_meets_on_its_way_is_its_reason_and_not_the_end(monkeypatch) -> None:
