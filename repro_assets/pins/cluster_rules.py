@@ -1,7 +1,7 @@
 """What may stand in a cluster file: names that can't do harm, and no secret; one that is needed is named by a variable.
 
 Here belong the names of settings and variables, and `{"env": "NAME"}`.
-What does not: the fields of a cluster file (`pins.compute`).
+What does not: the fields of a cluster file (`pins.compute`), and what it must not say to be used (`pins.cluster_use`).
 
 A cluster file is committed, logged with every run and kept for years, so a secret in it is a leak for good.
 """
@@ -29,6 +29,8 @@ _LOADERS = re.compile(
     r"LD_.*|DYLD_.*|PYTHON.*|PATH|IFS|ENV|BASH_ENV|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|_JAVA_OPTIONS"
     r"|(?:REPRO|MLFLOW|DAGSTER|GIT)_.*"
 )
+# Spark's launchers read these: options of master and workers, folders of other settings, another interpreter.
+_SPARK_S_OWN = re.compile(r"(?:SPARK|PYSPARK)_.*|CLASSPATH|(?:HADOOP|YARN)_CONF_DIR")
 # These become words of the JVM's command line, which every user of the machine can read.
 _ON_A_COMMAND_LINE = re.compile(r".*(?:JavaOptions|\.memory)")
 _NAMED_BY = '`{"env": "NAME"}`: the variable is read when the session starts, and recorded by its name'
@@ -126,6 +128,11 @@ def plain_text(value: object, what: str, where: str) -> str:
             fix=f"In spark_conf, name the whole value by {_NAMED_BY}",
         )
     return value
+
+
+def decides_code(variable: str) -> bool:
+    """Whether a variable of the environment decides which code or settings a process of Spark's loads."""
+    return bool(_LOADERS.fullmatch(variable) or _SPARK_S_OWN.fullmatch(variable))
 
 
 def line_of(name: str, text: str) -> int:

@@ -18,7 +18,19 @@ _CORES, _MEMORY, _ALL_CORES = "spark.executor.cores", "spark.executor.memory", "
 JAVA_OPTIONS = "spark.executor.extraJavaOptions"
 _SIZE = re.compile(r"(?P<number>\d{1,6})(?P<unit>[mg])", re.IGNORECASE)
 # Without these, whoever reaches a port on this host may submit work, or read rows on their way.
-_REQUIRED = {"spark.authenticate": "true", "spark.network.crypto.enabled": "true"}
+_REQUIRED = {
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.network.crypto.saslFallback": "false",
+    # Left out, the driver listens where the host's name leads.
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    # Left out, it is on, and listens on every address.
+    "spark.ui.enabled": "false",
+}
+# Executors that come and go are other parts of the same work; the port takes submissions without the secret.
+_NEVER_OTHER = {"spark.dynamicAllocation.enabled": "false", "spark.master.rest.enabled": "false"}
+_DAEMONS = ("spark.authenticate", "spark.network.crypto.")
 
 
 @dataclass(frozen=True)
@@ -71,8 +83,12 @@ def declared_workers(cluster: ClusterFile) -> Workers:
         )
     if cluster.num_workers < 1:
         raise BadInput("a standalone cluster needs workers", where=where, stored="num_workers 0", expected="1 or more")
+    _refuse_variables(cluster, where)
     for setting, value in _REQUIRED.items():
         _require(cluster, setting, value, where)
+    for setting, value in _NEVER_OTHER.items():
+        if setting in cluster.spark_conf:
+            _require(cluster, setting, value, where)
     if any("secret" in setting for setting in cluster.spark_conf):
         raise BadInput(
             "a cluster file is read by everybody and can't hold a secret",
@@ -125,11 +141,20 @@ def megabytes(size: str, where: str) -> int:
 
 def settings_of_daemons(cluster: ClusterFile) -> Mapping[str, str]:
     """Settings that master and workers share with whoever joins them: authentication and encryption."""
-    return {
-        name: value
-        for name, value in cluster.spark_conf.items()
-        if name.startswith(("spark.authenticate", "spark.network.crypto."))
-    }
+    return {name: value for name, value in cluster.spark_conf.items() if name.startswith(_DAEMONS)}
+
+
+def _refuse_variables(cluster: ClusterFile, where: str) -> None:
+    """What a variable holds is not known here, and master and workers are not given it."""
+    fixed = {*_REQUIRED, *_NEVER_OTHER}
+    held = sorted(name for name in cluster.variables if name in fixed or name.startswith(_DAEMONS))
+    if held:
+        raise BadInput(
+            "a standalone cluster can't read this setting from a variable",
+            where=where,
+            stored=", ".join(held),
+            expected="its value",
+        )
 
 
 def _setting(cluster: ClusterFile, name: str, where: str) -> str:

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from repro_assets.errors import BadInput
-from repro_assets.pins.compute import STANDALONE, ClusterFile, parse_cluster
-from repro_assets.pins.standalone import declared_workers
+from repro_assets.pins.cluster_use import require_usable
+from repro_assets.pins.compute import ClusterFile, parse_cluster
 
 _OWN_SECTION = "repro"
 
 
 def check_cluster(name: str, text: str) -> ClusterFile:
-    """Read a cluster file and check all of it: our section, the vendor's fields, what a standalone cluster needs.
+    """Read a cluster file and check all of it: our section, the vendor's fields, what its kind needs to be used.
 
     Importing the vendor's types takes seconds, so this is done when a file is registered or asked about, and not when
     it is used: a registered file does not change.
@@ -50,8 +50,7 @@ def check_cluster(name: str, text: str) -> ClusterFile:
             stored=f"cluster_name {document.get('cluster_name')!r}",
             expected=name,
         )
-    if cluster.kind == STANDALONE:
-        declared_workers(cluster)
+    require_usable(cluster)
     return cluster
 
 

@@ -21,6 +21,7 @@ import dagster as dg
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, ClusterMismatch, ClusterUnavailable
+from repro_assets.pins.cluster_use import require_usable
 from repro_assets.pins.compute import (
     DATABRICKS,
     STANDALONE,
@@ -67,7 +68,7 @@ def load_cluster(name: str, settings: Settings) -> ClusterFile:
     """Read `envs/clusters/NAME.json`.
 
     Raises:
-        BadInput: There is no such file, or it is malformed.
+        BadInput: There is no such file, it is malformed, or nothing may be run on it (`pins.cluster_use`).
         EditedUnderOldName: It is not the one that `envs/digests.lock` names.
     """
     folder = settings.envs / "clusters"
@@ -76,6 +77,7 @@ def load_cluster(name: str, settings: Settings) -> ClusterFile:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise BadInput("no such cluster file", where=path, expected=f"one of: {known}")
     cluster = parse_cluster(name, verified_bytes(path).decode())
+    require_usable(cluster)
     for variable in cluster.variables.values():
         note_variable(variable)
     return cluster

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro_assets.errors import BadInput, ReproError
+from repro_assets.pins.cluster_use import autoscale_of
 from repro_assets.pins.compute import STANDALONE, ClusterFile
 from repro_assets.pins.run_difference import differing, flat
 from repro_assets.pins.standalone import declared_workers
@@ -28,9 +29,10 @@ class ClusterRow:
         kind: `local`, `standalone` or `databricks`.
         sha256: Digest of the file.
         spark_version: As declared.
-        workers: As declared; 0 where the driver computes itself.
+        workers: As declared; 0 where the driver computes itself, None where the file names a range.
         state: `up`, `partly up` or `down`; None where there is nothing to start.
         trouble: Why the file can't be used; None where it can.
+        autoscale: The fewest and the most workers; None where their number is fixed.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ClusterRow:
     workers: int | None
     state: str | None
     trouble: str | None = None
+    autoscale: tuple[int, int] | None = None
 
 
 def list_clusters(settings: Settings) -> list[ClusterRow]:
@@ -134,7 +137,9 @@ def _row(name: str, settings: Settings) -> ClusterRow:
     except ReproError as error:
         return ClusterRow(name, None, None, None, None, None, str(error))
     state = look(cluster, settings).state if cluster.kind == STANDALONE else None
-    return ClusterRow(name, cluster.kind, cluster.sha256, cluster.spark_version, cluster.num_workers, state)
+    scale = autoscale_of(cluster)
+    workers = cluster.num_workers if scale is None else None
+    return ClusterRow(name, cluster.kind, cluster.sha256, cluster.spark_version, workers, state, autoscale=scale)
 
 
 def _standing(cluster: ClusterFile, settings: Settings) -> dict[str, Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from repro_assets import settings as settings_module
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say
+
+if TYPE_CHECKING:
+    from repro_assets.verbs.cluster import ClusterRow
 
 _MISSING = "-"
 
@@ -25,9 +29,8 @@ def cluster_list(json: bool) -> None:
     table = Table("cluster", "kind", "Spark", "workers", "state", "file", box=None)
     for row in rows:
         digest = (row.sha256 or _MISSING)[: printing.SHORT]
-        workers = _MISSING if row.workers is None else str(row.workers)
         table.add_row(
-            row.name, row.kind or _MISSING, row.spark_version or _MISSING, workers, row.state or _MISSING, digest
+            row.name, row.kind or _MISSING, row.spark_version or _MISSING, _size(row), row.state or _MISSING, digest
         )
     printing.print_table(table)
     for row in rows:
@@ -114,6 +117,12 @@ def cluster_down(name: str | None, every: bool, json: bool) -> None:
         say(f"{one}: {f'down, {count} processes ended' if count else 'was not up'}")
     if not ended:
         say("no cluster is up")
+
+
+def _size(row: ClusterRow) -> str:
+    if row.autoscale is not None:
+        return "-".join(map(str, row.autoscale))
+    return _MISSING if row.workers is None else str(row.workers)
 
 
 def _told(value: object) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from repro_assets.sample.generate import generate
@@ -42,6 +43,16 @@ def on_workers(one_key: tuple[Installation, str]) -> dict[str, Any]:
     return installation.json("run", key, "--cluster", CLUSTER)["runs"][0]
 
 
+def stages_told(err: Path, key: str) -> list[str]:
+    """The lines of progress that a run has printed so far, one per stage that is done."""
+    return [line for line in err.read_text().splitlines() if line.startswith(f"{key}  ")]
+
+
+def digests(run: dict[str, Any]) -> dict[str, str]:
+    """Output digest of every asset of a run."""
+    return {name: asset["output_digest"] for name, asset in run["assets"].items()}
+
+
 def test_a_cluster_that_is_not_up_is_one_line_with_the_command(one_key: tuple[Installation, str]) -> None:
     installation, key = one_key
     done = installation.repro("run", key, "--cluster", "standalone-2x1-v1")
@@ -64,9 +75,7 @@ def test_the_digests_are_those_of_a_run_in_the_driver_and_the_identities_are_not
     installation, key = one_key
     alone = installation.json("run", key, "--force")["runs"][0]["assets"]
 
-    assert {name: asset["output_digest"] for name, asset in alone.items()} == {
-        name: asset["output_digest"] for name, asset in on_workers["assets"].items()
-    }
+    assert digests({"assets": alone}) == digests(on_workers)
     other = {name for name in alone if alone[name]["identity"] != on_workers["assets"][name]["identity"]}
     assert other == set(ON_COMPUTE)
 
@@ -122,27 +131,70 @@ def test_another_secret_is_one_line_at_once_and_nothing_is_computed(
     assert f"the secret of cluster {CLUSTER} is not the one it was started with" in done.stderr.splitlines()[-1]
 
 
-def test_a_worker_killed_while_the_chain_runs_gives_an_error_or_the_same_digests(
-    one_key: tuple[Installation, str], on_workers: dict[str, Any]
-) -> None:
+@pytest.fixture(scope="module")
+def after_a_kill(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[int, str, str]:
+    """A run of which a worker is killed when the first stage is done and five are to come: exit code, document, text."""
     installation, key = one_key
     worker = installation.json("cluster", "show", CLUSTER)["processes"]["worker-1"]
-    run = subprocess.Popen(
-        [str(REPRO), "run", key, "--force", "--cluster", CLUSTER, "--json"],
-        env=installation.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: installation.json("cluster", "show", CLUSTER)["applications"] or None, seconds=600)
-    os.kill(worker, signal.SIGKILL)
-    out, err = run.communicate()
+    folder = tmp_path_factory.mktemp("killed")
+    out, err = folder / "out", folder / "err"
+    with out.open("w") as document, err.open("w") as text:
+        run = subprocess.Popen(
+            [str(REPRO), "run", key, "--force", "--cluster", CLUSTER, "--json"],
+            env=installation.environment(),
+            stdout=document,
+            stderr=text,
+        )
+        wait_until(lambda: run.poll() is not None or stages_told(err, key) or None, seconds=900)
+        assert run.poll() is None, err.read_text()
+        os.kill(worker, signal.SIGKILL)
+        code = run.wait()
+    assert stages_told(err, key), "it was killed before anything was computed"
+    return code, out.read_text(), err.read_text()
 
-    if run.returncode == 0:
-        (found,) = json.loads(out)["runs"]
-        assert {name: asset["output_digest"] for name, asset in found["assets"].items()} == {
-            name: asset["output_digest"] for name, asset in on_workers["assets"].items()
-        }
+
+def test_a_worker_killed_between_two_stages_is_one_line_or_the_right_digests(
+    on_workers: dict[str, Any], after_a_kill: tuple[int, str, str]
+) -> None:
+    code, out, err = after_a_kill
+
+    assert "Traceback" not in err
+    if code == 0:
+        assert digests(json.loads(out)["runs"][0]) == digests(on_workers)
     else:
-        assert "Traceback" not in err
-        assert CLUSTER in err
+        assert code == 4, err
+        assert out == ""
+        assert f"cluster {CLUSTER}" in err.splitlines()[-1]
+
+
+def test_nothing_that_the_run_with_the_killed_worker_left_is_another_result(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any], after_a_kill: tuple[int, str, str]
+) -> None:
+    installation, key = one_key
+    expected = {(asset, digest) for asset, digest in digests(on_workers).items()}
+    markers = (installation.var / "lake").glob(f"*/{key}/*/_COMPLETE.json")
+    stored = {(marker.parents[2].name, json.loads(marker.read_text())["digest"]) for marker in markers}
+    with installation.dagster() as instance:
+        events = {
+            (name, str(record.asset_materialization.metadata["output_digest"].value))
+            for name in on_workers["assets"]
+            for record in instance.fetch_materializations(dg.AssetKey(name), limit=100).records
+            if record.asset_materialization is not None
+        }
+
+    assert stored == {(asset, digest) for asset, digest in expected if (installation.var / "lake" / asset).is_dir()}
+    assert events == expected
+    assert installation.json("verify", "--all")["damaged"] == []
+
+
+def test_started_anew_after_a_killed_worker_the_cluster_gives_the_same_digests(
+    one_key: tuple[Installation, str], on_workers: dict[str, Any], after_a_kill: tuple[int, str, str]
+) -> None:
+    installation, key = one_key
+    assert installation.json("cluster", "show", CLUSTER)["state"] == "partly up"
+    installation.json("cluster", "down", CLUSTER)
+    assert installation.json("cluster", "up", CLUSTER)["workers"] == 3
+
+    assert digests(installation.json("run", key, "--force", "--cluster", CLUSTER)["runs"][0]) == digests(on_workers)

@@ -28,11 +28,15 @@ DOCUMENT: dict[str, Any] = {
     "spark_conf": {
         "spark.authenticate": "true",
         "spark.cores.max": "4",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
         "spark.executor.cores": "2",
         "spark.executor.extraJavaOptions": " ".join(OPTIONS),
         "spark.executor.memory": "1g",
         "spark.network.crypto.enabled": "true",
+        "spark.network.crypto.saslFallback": "false",
         "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
     },
     "repro": {"master": "spark://127.0.0.1:0", "driver_memory": "1g", "jars": []},
 }
@@ -61,7 +65,11 @@ def test_the_real_address_is_no_part_of_the_digest() -> None:
 
 
 def test_master_and_workers_share_authentication_and_encryption_and_nothing_else() -> None:
-    assert settings_of_daemons(cluster()) == {"spark.authenticate": "true", "spark.network.crypto.enabled": "true"}
+    assert settings_of_daemons(cluster()) == {
+        "spark.authenticate": "true",
+        "spark.network.crypto.enabled": "true",
+        "spark.network.crypto.saslFallback": "false",
+    }
 
 
 WRONG = {
@@ -70,6 +78,42 @@ WRONG = {
     "authentication off": (lambda d: d["spark_conf"].update({"spark.authenticate": "false"}), "spark.authenticate"),
     "authentication left out": (lambda d: d["spark_conf"].pop("spark.authenticate"), "spark.authenticate"),
     "encryption left out": (lambda d: d["spark_conf"].pop("spark.network.crypto.enabled"), "network.crypto"),
+    "encryption that gives way": (
+        lambda d: d["spark_conf"].update({"spark.network.crypto.saslFallback": "true"}),
+        "spark.network.crypto.saslFallback true, expected false",
+    ),
+    "giving way left to Spark": (
+        lambda d: d["spark_conf"].pop("spark.network.crypto.saslFallback"),
+        "spark.network.crypto.saslFallback",
+    ),
+    "a driver on every address": (
+        lambda d: d["spark_conf"].update({"spark.driver.bindAddress": "0.0.0.0"}),
+        "spark.driver.bindAddress 0.0.0.0, expected 127.0.0.1",
+    ),
+    "no address to listen on": (lambda d: d["spark_conf"].pop("spark.driver.bindAddress"), "spark.driver.bindAddress"),
+    "a driver by the host's name": (
+        lambda d: d["spark_conf"].update({"spark.driver.host": "host.example.org"}),
+        "spark.driver.host host.example.org, expected 127.0.0.1",
+    ),
+    "no address to be reached at": (lambda d: d["spark_conf"].pop("spark.driver.host"), "spark.driver.host"),
+    "executors that come and go": (
+        lambda d: d["spark_conf"].update({"spark.dynamicAllocation.enabled": "TRUE"}),
+        "spark.dynamicAllocation.enabled TRUE, expected false",
+    ),
+    "the driver's page": (lambda d: d["spark_conf"].update({"spark.ui.enabled": "true"}), "spark.ui.enabled true"),
+    "the driver's page left to Spark": (lambda d: d["spark_conf"].pop("spark.ui.enabled"), "spark.ui.enabled"),
+    "the submission port": (
+        lambda d: d["spark_conf"].update({"spark.master.rest.enabled": "true"}),
+        "spark.master.rest.enabled true",
+    ),
+    "encryption that a variable holds": (
+        lambda d: d["spark_conf"].update({"spark.network.crypto.enabled": {"env": "ENCRYPTED"}}),
+        "can't read this setting from a variable",
+    ),
+    "a secret that a variable holds": (
+        lambda d: d["spark_conf"].update({"spark.authenticate.secret": {"env": "OURS"}}),
+        "spark.authenticate.secret",
+    ),
     "a secret in the file": (lambda d: d["spark_conf"].update({"spark.authenticate.secret": "x"}), "secret"),
     "no cores": (lambda d: d["spark_conf"].pop("spark.executor.cores"), "spark.executor.cores"),
     "cores that are no number": (lambda d: d["spark_conf"].update({"spark.executor.cores": "two"}), "executor.cores"),

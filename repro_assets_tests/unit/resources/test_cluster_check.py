@@ -60,6 +60,11 @@ WRONG = {
         "aws_attributes.availability is 'MAYBE', expected one of",
     ),
     "a type further in": (lambda d: d["aws_attributes"].update(first_on_demand="1"), "aws_attributes.first_on_demand"),
+    "a runtime that is none": (lambda d: d.update(spark_version="rubbish"), "not a runtime of Databricks"),
+    "workers that are counted and a range": (
+        lambda d: d.update(autoscale={"min_workers": 1, "max_workers": 8}),
+        "num_workers and autoscale, expected one of them",
+    ),
     "an unknown field in a list": (
         lambda d: d.update(init_scripts=[{"workspace": {"destination": "/x", "when": "now"}}]),
         "init_scripts[0].workspace.when is no field",

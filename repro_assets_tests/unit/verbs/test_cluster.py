@@ -103,6 +103,34 @@ def test_a_registered_file_with_an_unknown_field_is_refused_by_its_name(here) ->
         check("databricks-15-4-v1", here)
 
 
+def test_what_was_registered_by_hand_with_an_unknown_field_is_refused_by_every_verb(here) -> None:
+    edit(here, TWO, colour="red")
+    register(here.envs)
+
+    for act in (lambda: check(TWO, here), lambda: show(TWO, here), lambda: diff(THREE, TWO, here)):
+        with pytest.raises(BadInput, match="colour is no field"):
+            act()
+    (row,) = [row for row in list_clusters(here) if row.trouble]
+    assert row.name == TWO
+
+
+def test_a_range_of_workers_is_listed_as_one(here, monkeypatch, capsys) -> None:
+    path = here.envs / "clusters" / "databricks-15-4-v1.json"
+    document = json.loads(path.read_text())
+    del document["num_workers"]
+    path.write_text(json.dumps({**document, "autoscale": {"min_workers": 1, "max_workers": 8}}))
+    register(here.envs)
+    monkeypatch.setattr(commands_cluster.settings_module, "load", lambda: here)
+
+    commands_cluster.cluster_list(json=True)
+    (row,) = [row for row in json.loads(capsys.readouterr().out)["clusters"] if row["kind"] == "databricks"]
+    assert (row["workers"], row["autoscale"]) == (None, [1, 8])
+
+    commands_cluster.cluster_list(json=False)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "databricks-15-4-v1" in line]
+    assert line.split()[3] == "1-8"
+
+
 def test_an_edited_file_is_refused_by_every_verb(here) -> None:
     edit(here, TWO, num_workers=5)
 
