@@ -31,18 +31,30 @@ _ABOUT_A_SECRET = re.compile(
     r"(?:provider|providers|type|class|enabled|algorithm|regex|format|length|bits|timeout|interval|file|path)$",
     re.IGNORECASE,
 )
-_PLAIN_VALUE = re.compile(r"|true|false|\d{1,9}|\{\{secrets/[\w.-]+/[\w.-]+\}\}", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(r"|true|false|yes|no|\d{1,9}|\{\{secrets/[\w.-]+/[\w.-]+\}\}", re.IGNORECASE)
 
 _WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[._-]?key|access[._-]?key|account[._-]?key"
+# Short for a password, at the end of a name of several words or alone.
+_SHORT = r"(?<![\w.-])(?:[\w.-]{0,40}[._-])?(?:pass|passcode|pw)(?![\w.-])"
+_SIGNATURE = r"\b(?:sig|x-(?:amz|goog)-signature)"
 # Bounded on both sides of the word: a text may be one long row of letters.
-_NAME = rf"(?:[\w.-]{{0,40}}(?:{_WORDS})[\w.-]{{0,80}}|\bsig)"
+_NAME = rf"(?:[\w.-]{{0,40}}(?:{_WORDS})[\w.-]{{0,80}}|{_SIGNATURE}|{_SHORT})"
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+# JSON in a string of JSON.
+_QUOTED_TWICE = r"\\\"(?:(?!\\\")[^\n])*\\\""
 # In braces a connection string's value may hold anything.
-_QUOTED = r"\"[^\"]*\"|'[^']*'"
-_VALUE = rf"(?<==)\{{(?:[^{{}}\n]|\}}\}})*\}}|\{{\{{[^{{}}\s]*\}}\}}|{_QUOTED}|[^\s,;&\"')}}\]]+"
-_ASSIGNED = re.compile(rf"(?i)(?P<name>{_NAME})(?P<is>=|[\"']\s*:\s*)(?P<value>{_VALUE})")
+_BRACES = r"\{(?:[^{}\n]|\}\})*\}"
+_VALUE = rf"(?<==){_BRACES}|\{{\{{[^{{}}\s]*\}}\}}|{_QUOTED_TWICE}|{_QUOTED}|[^\s,;&\"')}}\]]+"
+_ASSIGNED = re.compile(rf"(?i)(?P<name>{_NAME})(?P<is>=|\\?[\"']\s*:\s*)(?P<value>{_VALUE})")
+# Among the settings of an address a value may hold a comma.
+_IN_ADDRESS = re.compile(rf"(?i)(?P<name>[?&;]{_NAME})(?P<is>=)(?P<value>(?!\{{)[^\s;&\"'<>\\]+)")
+_XML = re.compile(
+    rf"(?i)(?P<name><name>\s{{0,20}}{_NAME}\s{{0,20}}</name>\s{{0,80}}<value|<{_NAME})(?P<is>>)(?P<value>[^<]{{1,2000}})(?=</)"
+)
+_COOKIE = re.compile(r"(?i)(\b(?:set-)?cookie[\"']?\s*:\s*[\"']?)[^\s\"'=]+=[^\r\n\"']*")
 # With blanks around it, as in sources and files of properties; what is called or looked up there is code, not a value.
 _SPACED = re.compile(
-    rf"(?i)(?P<name>{_NAME})(?P<is>[\"']?[ \t]{{1,20}}=(?![=~])[ \t]{{0,20}}|[\"']?=[ \t]{{1,20}})"
+    rf"(?i)(?P<name>{_NAME})(?P<is>[\"']?[ \t]{{1,20}}=(?![=~])[ \t]{{0,20}}|[\"']?=[ \t]{{1,20}}|[ \t]{{0,20}}->[ \t]{{0,20}})"
     rf"(?P<value>{_QUOTED}|[^\s,;&\"'()\[\]{{}}]++(?![(\[]))"
 )
 # `("spark.x.password", "x")`, as settings are given and listed.
@@ -56,11 +68,13 @@ _PROPERTY = re.compile(
     rf"(?P<value>{_QUOTED}|[^\s,;&\"')}}\]]+)"
 )
 # In prose `token: ...` and `secret: ...` are mostly none, and neither is `blank_key: a key is blank`.
-_LABEL = r"(?:passw(?:or)?d|passphrase|pwd|[\w-]{0,40}[._-](?:secret|token|key)(?-i:(?!:[ \t]+[a-z]{1,12}[ \t]+[a-z])))"
-_LABELLED = re.compile(rf"(?i)(?P<name>\b{_LABEL})(?P<is>:[ \t]+)(?P<value>{_VALUE})")
+_LABEL = r"(?:[\w-]{0,40}passw(?:or)?d|passphrase|pwd|[\w-]{0,40}[._-](?:secret|token|key)(?-i:(?!:[ \t]+[a-z]{1,12}[ \t]+[a-z])))"
+_LABELLED = re.compile(rf"(?i)(?P<name>\b{_LABEL})(?P<is>[ \t]?:[ \t]+)(?P<value>{_VALUE})")
 _OPTION = re.compile(rf"(?i)(?P<name>(?<!\S)--?[\w-]{{0,40}}(?:{_WORDS}))(?P<is>[ \t]+)(?P<value>(?!-){_VALUE})")
 _ORACLE = re.compile(r"(?i)(?<=jdbc:oracle:)([a-z]+:)[^\s/:@]+/[^\s@]+@(?:[^\s@/]*@)*")
-_HINT = re.compile(rf"(?i)(?:{_WORDS}|[._-]key)[\w.-]{{0,80}}[=\"':\s]|\bsig=")
+_HINT = re.compile(
+    rf"(?i)(?:{_WORDS}|[._-]key)[\w.-]{{0,80}}[=\"':<>\s\\-]|\bsig=|-signature=|(?<![a-z])(?:pass|passcode|pw)\\?[\"']?\s*[=:]"
+)
 _AUTHORIZATION = re.compile(
     r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+|\bbearer\s+(?=\S*\d))[^\s\"',;]{6,}"
 )
@@ -107,7 +121,7 @@ def redact(text: str, known: Collection[str] = ()) -> str:
     text = redact_known(text, known)
     text = _ORACLE.sub(r"\1***@", _KEY_BLOCK.sub(REDACTED, text))
     # Before addresses: in `;password=P@ss` what stands behind the `@` is no host, and would be left.
-    text = _without_assigned(text, _ASSIGNED)
+    text = _without_assigned(_COOKIE.sub(rf"\1{REDACTED}", text), _IN_ADDRESS, _ASSIGNED, _XML)
     text = _AUTHORIZATION.sub(rf"\1{REDACTED}", _by_rules(without_password(text)))
     return _without_assigned(text, _SPACED, _PAIR, _PROPERTY, _LABELLED, _OPTION)
 
@@ -211,9 +225,10 @@ def _without_assigned(text: str, *patterns: re.Pattern[str]) -> str:
 
 
 def _without_value(match: re.Match[str]) -> str:
-    value = match["value"].strip("\"'")
+    value = match["value"].strip("\\\"' \n")
     about = _ABOUT_A_SECRET.search(match["name"])
     if about or _PLAIN_VALUE.fullmatch(value) or value == "***" or value.startswith(REDACTED[:-1]):
         return match[0]
-    quote = match["value"][0] if match["value"][0] in "\"'" else ""
+    opening = re.match(r"\\?[\"']", match["value"])
+    quote = opening[0] if opening else ""
     return f"{match['name']}{match['is']}{quote}{REDACTED}{quote}"

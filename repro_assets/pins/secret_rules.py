@@ -80,7 +80,7 @@ RULES: tuple[SecretRule, ...] = (
     _rule("a Docker token", ("dckr_pat_",), r"\bdckr_pat_[A-Za-z0-9_-]{27,}"),
     _rule("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
     _rule("a GitHub token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{40,}"),
-    _rule("a GitLab token", ("glpat-",), r"\bglpat-[A-Za-z0-9_-]{20}[A-Za-z0-9_.-]*"),
+    _rule("a GitLab token", ("glpat-", "glrt-"), r"\bgl(?:pat|rt)-[A-Za-z0-9_-]{20}[A-Za-z0-9_.-]*"),
     _rule("a Google client secret", ("GOCSPX-",), r"\bGOCSPX-[A-Za-z0-9_-]{28,}"),
     _rule("a HashiCorp Vault token", ("hvs.",), r"\bhvs\.[A-Za-z0-9_-]{90,}"),
     _rule("a Hugging Face token", ("hf_",), r"\bhf_[A-Za-z0-9]{34,}"),
@@ -88,6 +88,12 @@ RULES: tuple[SecretRule, ...] = (
     _rule("an npm token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36,}"),
     _rule("an OpenAI key", ("T3BlbkFJ",), r"\bsk-[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20,}"),
     _rule("a package index token", ("pypi-",), r"\bpypi-AgE[A-Za-z0-9_-]{50,}"),
+    _rule("a SendGrid key", ("SG.",), r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{32,}"),
+    _rule(
+        "a Slack webhook",
+        ("hooks.slack.com",),
+        r"\bhooks\.slack\.com/services/T[A-Z0-9]{8,}/B[A-Z0-9]{8,}/[A-Za-z0-9]{20,}",
+    ),
     _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20,}"),
     _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24,}"),
     _rule("a signed web token", ("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
@@ -96,11 +102,19 @@ RULES: tuple[SecretRule, ...] = (
         ("fs.azure.account.key",),
         r"fs\.azure\.account\.key[\w.-]{0,100}[\"']?\s*[=:,]?\s*[\"']?[A-Za-z0-9+/]{80,}={0,2}",
     ),
+    # Between name and value: a file of properties, JSON, a call, or Hadoop's XML.
+    _rule(
+        "an S3 secret key",
+        ("fs.s3a.",),
+        r"\bfs\.s3a\.(?:[\w.-]{1,80}\.)?(?:secret\.key|session\.token)"
+        r"(?:\s{0,20}</name>\s{0,80}<value>\s{0,20}|[\"']?\s{0,20}[=:,]?\s{0,20}[\"']?)"
+        r"(?![A-Za-z0-9/+]{30}EXAMPLEKEY)[A-Za-z0-9/+]{40,}={0,2}",
+    ),
     # A variable's reference (`$NAME`, `{name}`, `<name>`, `%s`) is none; digits before a slash are a port.
     _rule(
         "a password in an address",
         ("://",),
-        rf"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>{{}}$`\\]*:(?!{_PLACEHOLDERS}@|\$|/|\d+/|port/)"
+        rf"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>{{}}$`\\]*:(?!{_PLACEHOLDERS}@|\$|/|\d+/|port/)"
         r"(?:[^\s@\"'<>{}$`%\\]|%[0-9A-Fa-f]{2}|\$(?![{(])){3,}@[A-Za-z0-9\[]",
     ),
     _rule(
@@ -114,6 +128,18 @@ RULES: tuple[SecretRule, ...] = (
         (*_STATED, *_STATED_KEYS),
         rf"(?<!\.svg)[?&;]{_STATEMENT}(?!{_PLACEHOLDERS}(?:[\s&;\"'`]|$)|\(redacted)"
         r"(?=[^\s&;\"'<>{}$`\\]*[0-9])[^\s&;\"'<>{}$`\\]{6,}",
+    ),
+    # In braces, since the password holds what would end it; a name alone in them is a place for one.
+    _rule(
+        "a password among an address's settings",
+        (*_STATED,),
+        rf"[?&;]{_STATEMENT}\{{(?=[^{{}}\n]*[0-9])(?=[^{{}}\n]*[^\w{{}}.:!])[^{{}}\n]{{6,}}\}}",
+    ),
+    _rule(
+        "a password among an address's settings",
+        ("jdbc:mysql:",),
+        rf"\bjdbc:mysql:[a-z+:]*//[^\s\"'`<>]{{0,200}}[(,](?i:password)=(?!{_PLACEHOLDERS}[\s,)])"
+        r"(?=[^\s,)\"'<>{}$]*[0-9])[^\s,)\"'<>{}$]{6,}",
     ),
     # A user's name has rarely twenty characters with a digit among them; a token as a user always has.
     _rule(

@@ -43,6 +43,19 @@ HOLDING = {
     "an address of Oracle with an @": f"jdbc:oracle:thin:scott/p@{PLANTED}@//h",
     "a PuTTY key": "PuTTY-User-Key-File-" + f"3: ssh-ed25519\n{PLANTED}\nPrivate-MAC: 0a",
     "a line of YAML": f"password: {PLANTED}",
+    "a line of YAML with more words": f"db_password: {PLANTED}",
+    "a line with a blank before the colon": f"ssl.keystore.password : {PLANTED}",
+    "a JDBC address whose password has a comma": f"jdbc:mysql://h/db?user=u&password=kR7v,{PLANTED}",
+    "a value with a quote in it": f'"password": "kR7\\"{PLANTED}"',
+    "JSON in JSON": f'"{{\\"password\\": \\"{PLANTED}\\"}}"',
+    "a presigned address": f"https://b.s3.example.org/o?X-Amz-Date=1&X-Amz-Signature={PLANTED}",
+    "a presigned address of Google": f"https://storage.example.org/o?X-Goog-Signature={PLANTED}",
+    "a variable of another name": f"DB_PASS={PLANTED}",
+    "a variable in quotes": f'SMTP_PASS="{PLANTED}"',
+    "a short name": f"pass={PLANTED} passcode={PLANTED} bind_pw={PLANTED}",
+    "XML": f"<password>{PLANTED}</password>",
+    "a setting in Hadoop's XML": f"<name>fs.s3a.secret.key</name>\n<value>{PLANTED}</value>",
+    "a map of Scala": f"Map(user -> me, password -> {PLANTED})",
     "an option": f"--password {PLANTED}",
     "a header of its own": f"X-Api-Key: {PLANTED}",
     "a value in braces": f"jdbc:sqlserver://db;password={{a;{PLANTED}}};encrypt=true",
@@ -57,6 +70,17 @@ def test_what_a_rule_knows_is_taken_out(text) -> None:
     assert PLANTED not in found
     assert found.startswith("before ")
     assert found.endswith(" after")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(f"Cookie: session={PLANTED}; other=x", f"Cookie: {REDACTED}", id="a header"),
+        pytest.param(f"{{'Set-Cookie': 's={PLANTED}'}}", f"{{'Set-Cookie': '{REDACTED}'}}", id="in a dictionary"),
+    ],
+)
+def test_a_cookie_is_taken_out_to_its_end(text, expected) -> None:
+    assert redact(text) == expected
 
 
 def test_a_document_stays_one() -> None:
@@ -125,6 +149,11 @@ def test_a_known_value_that_stands_in_many_words_is_left(value) -> None:
         "the password: (redacted)",
         "tables are read by key: uid",
         "max_tokens=512, tokenize=true",
+        "Access denied for user me (using password: YES)",
+        "compass=north bypass=x",
+        "the cookie: none",
+        "def token(self) -> str",
+        "<name>spark.sql.shuffle.partitions</name><value>2</value>",
         "a private key",
         "blank_key: a key is blank",
         "the setting spark.hadoop.fs.s3a.secret.key holds a secret",
