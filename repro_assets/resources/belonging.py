@@ -79,7 +79,7 @@ def open_holders(settings: Settings, experiment: str, *, lake: str) -> HoldersSt
                 expected=experiment,
                 fix=_ELSEWHERE,
             )
-        store = HoldersStore(client, tuple(_experiments(client)))
+        store = HoldersStore(client, tuple(all_experiments(client)))
         _refuse_unknown_outputs(store, lake)
     return store
 
@@ -136,7 +136,8 @@ def _refuse_unknown_outputs(store: HoldersStore, lake: str) -> None:
         )
 
 
-def _experiments(client: MlflowClient) -> Iterable[str]:
+def all_experiments(client: MlflowClient) -> Iterable[str]:
+    """Ids of all experiments of a store that were not deleted."""
     token: str | None = None
     while True:
         page = client.search_experiments(max_results=_PAGE, page_token=token)

@@ -77,6 +77,7 @@ def unpin(key: str, why: str, json: bool) -> None:
 def verify(key: str | None, every: bool, json: bool) -> None:
     """`repro verify`."""
     from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.holders import of_aliases
     from repro_assets.resources.proofs import Stores
     from repro_assets.resources.tracking_store import connect, initialise
     from repro_assets.verbs import verify as verb
@@ -86,10 +87,13 @@ def verify(key: str | None, every: bool, json: bool) -> None:
     here, raw_tables = settings_module.load(), RawTables()
     experiment = initialise(here, EXPERIMENT.name)
     client = connect(here.mlflow_tracking_uri)
-    pinned = verb.pinned_keys(raw_tables.records, key)
+    dropped = given_up(raw_tables.records)
+    aliases = [one for one in of_aliases(client) if one.champion or one.key not in dropped]
+    pinned = verb.pinned_keys(raw_tables.records, key, aliases)
     runs = verb.runs_of(client, experiment, key, pinned)
     show_progress()
-    found = verb.verify(runs, Stores(here, raw_tables, client), given_up(raw_tables.records), pinned)
+    others = verb.elsewhere(client, experiment, key)
+    found = verb.verify(runs, Stores(here, raw_tables, client), dropped, pinned, others)
     if json:
         printing.document(found.as_document())
     else:

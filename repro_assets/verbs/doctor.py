@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -98,10 +98,16 @@ def require_well(found: Sequence[Diagnosis]) -> None:
         raise Unwell("something is wrong with this installation", stored=", ".join(wrong), fix="All is listed above")
 
 
-def retention_statement(uri: str, missing: Sequence[str]) -> str:
-    """The statement that makes a raw table keep its versions for ten years."""
-    properties = ", ".join(f"'{name}' = '{_KEPT_FOR}'" for name in missing)
-    return f"ALTER TABLE delta.`{uri.removeprefix('file://')}` SET TBLPROPERTIES ({properties});"
+def retention_statement(uri: str, wanting: Sequence[str]) -> str:
+    """The statement that makes a raw table keep its versions for ten years.
+
+    Args:
+        uri: Of the table.
+        wanting: Properties that are to be set; what is longer than that stays as it is.
+    """
+    properties = ", ".join(f"'{name}' = '{_KEPT_FOR}'" for name in wanting)
+    path = uri.removeprefix("file://").replace("`", "``")
+    return f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({properties});"
 
 
 def _java(*_: object) -> Iterator[Complaint]:
@@ -189,20 +195,22 @@ def _raw_tables(_: object, raw_tables: RawTables) -> Iterator[Complaint]:
             continue
         uri = raw_tables.uri(table)
         properties = table_properties(uri, table)
-        missing = [name for name in RETENTION_PROPERTIES if name not in properties]
-        if missing:
-            yield Complaint(
-                f"{table} keeps old versions for Delta's default time only: {', '.join(missing)} not set",
-                retention_statement(uri, RETENTION_PROPERTIES),
-            )
+        wanting = [name for name in RETENTION_PROPERTIES if _kept_for(name, properties) < _KEPT_LONG]
+        if not wanting:
             continue
-        kept = retention(properties)
-        if min(kept.log, kept.deleted_files) < _KEPT_LONG:
-            set_to = ", ".join(f"{name} is {properties[name]!r}" for name in RETENTION_PROPERTIES)
-            yield Complaint(
-                f"{table} keeps old versions for less than {_KEPT_LONG.days} days: {set_to}",
-                retention_statement(uri, RETENTION_PROPERTIES),
-            )
+        missing = [name for name in wanting if name not in properties]
+        said = (
+            f"{table} keeps old versions for Delta's default time only: {', '.join(missing)} not set"
+            if missing
+            else f"{table} keeps old versions for less than {_KEPT_LONG.days} days: "
+            + ", ".join(f"{name} is {properties[name]!r}" for name in wanting)
+        )
+        yield Complaint(said, retention_statement(uri, wanting))
+
+
+def _kept_for(name: str, properties: Mapping[str, str]) -> timedelta:
+    kept = retention({one: value for one, value in properties.items() if one == name})
+    return {RETENTION_PROPERTIES[0]: kept.log, RETENTION_PROPERTIES[1]: kept.deleted_files}[name]
 
 
 CHECKS: dict[str, Check] = {

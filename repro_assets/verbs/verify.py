@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import BadInput, Blocked, DataDamaged, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
-from repro_assets.pins.retention import named_versions
-from repro_assets.resources.holders import KEY_TAG, manifest_runs, of_people
+from repro_assets.pins.retention import Holder, named_versions
+from repro_assets.resources.belonging import all_experiments
+from repro_assets.resources.holders import KEY_TAG, manifest_runs, of_manifests, of_people
 from repro_assets.resources.progress import PROGRESS
 from repro_assets.resources.proofs import Proved, Stores, pinned_version
 from repro_assets.resources.run_lookup import REPRODUCES_TAG
@@ -59,9 +60,26 @@ class Report:
         }
 
 
-def pinned_keys(lake: str, key: str | None) -> list[str]:
-    """The data versions that a person pinned: all, or the one if it is."""
-    return sorted({holder.key for holder in of_people(lake) if key in (None, holder.key)})
+def pinned_keys(lake: str, key: str | None, aliases: Iterable[Holder] = ()) -> list[str]:
+    """The data versions that a person pinned or that an alias is of: all, or the one if it is.
+
+    Args:
+        lake: URI of the lake that keeps the pins.
+        key: One data version, or None for all.
+        aliases: As `holders.of_aliases` gives them: they may outlive their runs.
+    """
+    return sorted({holder.key for holder in (*of_people(lake), *aliases) if key in (None, holder.key)})
+
+
+def elsewhere(client: MlflowClient, experiment: str, key: str | None) -> list[str]:
+    """What runs of the store's other experiments keep and nobody proves from here, a sentence each."""
+    others = [one for one in all_experiments(client) if one != experiment]
+    holders = of_manifests(run for one in others for run in manifest_runs(client, one))
+    return [
+        f"{holder.who}: of another experiment; its data version {holder.key} is kept"
+        for holder in holders
+        if key in (None, holder.key)
+    ]
 
 
 def runs_of(client: MlflowClient, experiment: str, key: str | None, pinned: Collection[str] = ()) -> list[Run]:
@@ -71,7 +89,7 @@ def runs_of(client: MlflowClient, experiment: str, key: str | None, pinned: Coll
         client: Bound to the store.
         experiment: Its id.
         key: One data version, or None for all.
-        pinned: Data versions that a person pinned.
+        pinned: Data versions that a person pinned or an alias is of.
 
     Raises:
         BadInput: The key is none, or no run of it recorded anything and nobody pinned it.
@@ -91,20 +109,28 @@ def runs_of(client: MlflowClient, experiment: str, key: str | None, pinned: Coll
     return runs
 
 
-def verify(runs: Sequence[Run], stores: Stores, given_up: Collection[str], pinned: Collection[str] = ()) -> Report:
+def verify(
+    runs: Sequence[Run],
+    stores: Stores,
+    given_up: Collection[str],
+    pinned: Collection[str] = (),
+    skipped: Sequence[str] = (),
+) -> Report:
     """Prove everything that these runs recorded, each item once; a line of progress per item.
 
     Args:
         runs: As `runs_of` gives them.
         stores: Where things are stored.
         given_up: Data versions that were given up: what is gone of them is no damage.
-        pinned: Data versions that a person pinned: their raw versions are proved where no run has them.
+        pinned: Data versions that a person pinned or an alias is of: their raw versions are proved where no run has
+            them.
+        skipped: What is known not to be checked.
 
     Raises:
         Outside: A store does not answer.
     """
     checked: dict[str, Proved] = {}
-    skipped: list[str] = []
+    skipped = list(skipped)
     for run in runs:
         name = f"manifests of run {run.info.run_id}"
         if run.data.tags.get(KEY_TAG) in given_up:

@@ -7,6 +7,7 @@ from typing import Any
 
 from repro_assets.pins.retention import Holder
 from repro_assets.resources.holders import all_runs, of_manifests, of_unfinished
+from repro_assets.verbs.verify import elsewhere
 
 
 class Page(list[Any]):
@@ -51,3 +52,24 @@ def test_every_run_that_has_not_ended_holds_its_data_version_whatever_made_it() 
 def test_nested_runs_speak_for_their_parent() -> None:
     nested = {"repro.data_version": "k", "mlflow.parentRunId": "p"}
     assert of_manifests([run("a", **nested), run("b", **nested)]) == [Holder("k", "run p")]
+
+
+class TwoExperiments:
+    """A store with a run that has a manifest in each."""
+
+    tracking_uri = "sqlite:///x"
+
+    def search_experiments(self, **_: Any) -> Page:
+        return Page([SimpleNamespace(experiment_id=number) for number in ("1", "2")])
+
+    def search_runs(self, experiments: list[str], **_: Any) -> Page:
+        (number,) = experiments
+        return Page([run(f"r{number}", **{"repro.manifest": "m", "repro.data_version": f"k{number}"})])
+
+
+def test_what_runs_of_other_experiments_keep_is_said_to_be_unproved() -> None:
+    store: Any = TwoExperiments()
+    said = "run r2: of another experiment; its data version k2 is kept"
+
+    assert elsewhere(store, "1", None) == [said]
+    assert (elsewhere(store, "1", "k2"), elsewhere(store, "1", "k1")) == ([said], [])

@@ -68,7 +68,17 @@ def test_a_raw_table_that_keeps_too_little_is_wrong_and_gets_the_statement(here,
     (complaint,) = only("raw tables", here)
     assert "covid_cases keeps old versions for less than 3650 days" in complaint.what
     assert f"{short} is {value!r}" in complaint.what
-    assert complaint.fix.count("'interval 3650 days'") == 2
+    assert complaint.fix.endswith(f"SET TBLPROPERTIES ('{short}' = 'interval 3650 days');")
+
+
+@pytest.mark.parametrize(
+    "other", [{}, {"delta.deletedFileRetentionDuration": "interval 1 day"}], ids=["unset", "short"]
+)
+def test_a_longer_retention_than_ours_is_never_shortened(here, other) -> None:
+    raw_table(here, {"delta.logRetentionDuration": "interval 7300 days", **other})
+
+    (complaint,) = only("raw tables", here)
+    assert "logRetentionDuration" not in complaint.what + complaint.fix
 
 
 def test_a_raw_table_with_both_is_well(here) -> None:
@@ -79,6 +89,7 @@ def test_a_raw_table_with_both_is_well(here) -> None:
 
 def test_the_statement_of_a_table_in_an_object_store_names_its_uri() -> None:
     assert "delta.`s3://bucket/raw/t`" in retention_statement("s3://bucket/raw/t", ["a"])
+    assert "delta.`/a``b`" in retention_statement("file:///a`b", ["a"])
 
 
 def edit(here: Settings) -> None:

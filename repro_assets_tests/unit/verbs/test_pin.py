@@ -11,6 +11,7 @@ import pytest
 
 from repro_assets.errors import BadInput, NoSuchVersion, Outside, VersionExpired
 from repro_assets.feeds.publication import Publication, to_user_metadata
+from repro_assets.pins.retention import Holder
 from repro_assets.resources import table_lock
 from repro_assets.resources.given_up import give_up, given_up
 from repro_assets.resources.proofs import Stores
@@ -219,6 +220,8 @@ def test_what_is_only_pinned_is_verified_by_the_bytes_of_its_files(tmp_path: Pat
     found = pin(plan(raw_tables.histories(["covid_cases", "job_changes"])), raw_tables, instance)
     assert pinned_keys(raw_tables.records, found) == [found]
     assert pinned_keys(raw_tables.records, key(7, 7)) == []
+    alias = Holder(key(7, 7), "alias candidate of a model whose run was deleted")
+    assert pinned_keys(raw_tables.records, None, [alias]) == sorted([found, key(7, 7)])
     assert verify([], Stores(load(), raw_tables, None), (), [found]).damaged == ()  # type: ignore[arg-type] # no run is asked for
 
     file(tmp_path, "covid_cases").write_bytes(b"ROWS")
