@@ -100,7 +100,8 @@ class AnomalyKind(Enum):
     SHARED_KEY = Kind("a key that stands in the table's other part")
     KEYS_GONE = Kind(
         "more than 1 % of the table's counties, days or people are no longer there, and more than two of them; "
-        "where the last line end is missing too, any",
+        "where the last line end is missing too, any; and any day before the file's newest, as where every date header "
+        "is misspelt by a day",
         Fate.ACCEPTABLE,
         "their rows are deleted",
     )
@@ -109,11 +110,22 @@ class AnomalyKind(Enum):
         Fate.READ,
         "their rows are deleted",
     )
+    MOST_ROWS_CHANGED = Kind(
+        "more than half of the rows that the table has of this part have other values",
+        Fate.ACCEPTABLE,
+        "they are changed as published",
+    )
+    FUTURE_DAY = Kind(
+        "a day after the one that the file was published on, or where that is not known after today",
+        Fate.ACCEPTABLE,
+        "it is read as headed",
+    )
     # The cells
     BLANK_COUNT = Kind("a blank count of cases", Fate.READ, "the row has a null")
     FLOAT_COUNT = Kind("a count such as `12.0`", Fate.READ, "it is the integer")
     BAD_COUNT = Kind("a count that is negative, fractional or no number, or blank training hours")
     LARGE_COUNT = Kind("a count too large for 64 bits")
+    ABSURD_COUNT = Kind("over 99,999,999 cases in a county", Fate.ACCEPTABLE, "they are read as published")
     CUT_COUNT = Kind(
         "no line end after the last row, whose last count is blank or below the day before, as where a download was cut",
         Fate.ACCEPTABLE,

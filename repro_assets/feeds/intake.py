@@ -6,16 +6,18 @@ A publication of another part of the table joins the commit that is being prepar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, Protocol
 
 from repro_assets.errors import BadInput, MalformedFeed, ReproError, StalePublication
-from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, refusal
 from repro_assets.feeds.delta_commit import BatchItem, Outcome, refuse_shared_keys
 from repro_assets.feeds.difference import Counts
 from repro_assets.feeds.history import TableHistory
+from repro_assets.feeds.parsed_feed import ParsedFeed
 from repro_assets.feeds.publication import Anomaly, Publication, is_earlier
 from repro_assets.feeds.published_file import open_published
 from repro_assets.feeds.registry import Feed
@@ -120,6 +122,7 @@ class Intake:
         skip_refused: Go on after a malformed or stale publication; its record stays.
         accept: Anomalies that a publication is not refused for.
         records: What became of each, in order.
+        now: The present moment.
     """
 
     feed: Feed
@@ -128,6 +131,7 @@ class Intake:
     skip_refused: bool = False
     accept: frozenset[AnomalyKind] = frozenset()
     records: list[IngestRecord] = field(default_factory=list)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _queue: list[BatchItem | IngestRecord] = field(default_factory=list)
 
     def offer(self, offer: Offer) -> None:
@@ -189,7 +193,29 @@ class Intake:
     def _parse(self, publication: Publication, content: bytes) -> BatchItem:
         parsed = self.feed.parse(publication.source, content, self.accept)
         anomalies = (*publication.anomalies, *parsed.anomalies)
+        anomalies = (*anomalies, *self._future_days(replace(publication, anomalies=anomalies), parsed))
         return BatchItem(replace(publication, part=parsed.part, anomalies=anomalies), parsed)
+
+    def _future_days(self, publication: Publication, parsed: ParsedFeed) -> Iterator[Anomaly]:
+        """What a file says of days that had not come when it was published; a day more, for other time zones."""
+        known = publication.published
+        latest = (datetime.fromisoformat(known) if known else self.now()).date() + timedelta(days=1)
+        for key in self.feed.keys:
+            days = parsed.days_after(key, latest)
+            if not days:
+                continue
+            if AnomalyKind.FUTURE_DAY not in self.accept:
+                raise refusal(
+                    AnomalyKind.FUTURE_DAY,
+                    "a day that had not come",
+                    publication.source,
+                    None,
+                    key,
+                    stored=days[-1].isoformat(),
+                    expected=f"at most {latest.isoformat()}, the day after {'its publication' if known else 'today'}",
+                    noted=publication.anomalies,
+                )
+            yield Anomaly(AnomalyKind.FUTURE_DAY.id, len(days), None, key, accepted=True)
 
     def _admit(self, item: BatchItem) -> None:
         self._refuse_mixing(item.publication)

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from repro_assets.feeds.anomalies import AnomalyKind, show
-from repro_assets.feeds.csv_rows import LARGEST_DIGITS, CsvRows
+from repro_assets.feeds.csv_rows import CsvRows
 from repro_assets.feeds.jhu_days import check_days
 from repro_assets.feeds.parsed_feed import ParsedFeed
 
@@ -42,6 +42,9 @@ LEADING_COLUMNS = (
 )
 
 _DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{2})", re.ASCII)
+# The largest county has ten million people.
+_LARGEST_COUNT = 99_999_999
+_LARGEST_COUNT_DIGITS = len(str(_LARGEST_COUNT))
 _HAS_DIGIT = re.compile(r"\d", re.ASCII)
 _BEYOND_FIPS = re.compile(r"\d{6,}(\.0+)?", re.ASCII)  # a FIPS code has five digits, a UID of a county eight
 
@@ -151,18 +154,36 @@ class _Counts:
         """Add the counts of one row."""
         texts = [cells[position] for position in self._positions]
         joined = "".join(texts)
-        if joined.isascii() and joined.isdigit() and "" not in texts and len(max(texts, key=len)) < LARGEST_DIGITS:
+        if (
+            joined.isascii()
+            and joined.isdigit()
+            and "" not in texts
+            and len(max(texts, key=len)) <= _LARGEST_COUNT_DIGITS
+        ):
             self.cells.extend(map(int, texts))
             return
         # Half a million cells pass above; one by one only to say which cell it is.
         for position, text in zip(self._positions, texts, strict=True):
             name = self._rows.header[position]
             if text.strip():
-                self.cells.append(self._rows.count(text, line, name))
+                self.cells.append(self._count(text, line, name))
             else:
                 self._rows.note(AnomalyKind.BLANK_COUNT, line, name)
                 self.blanks.append(len(self.cells))
                 self.cells.append(0)
+
+    def _count(self, text: str, line: int, name: str) -> int:
+        found = self._rows.count(text, line, name)
+        if found > _LARGEST_COUNT:
+            self._rows.refuse_or_note(
+                AnomalyKind.ABSURD_COUNT,
+                "more cases than a county can have",
+                line,
+                name,
+                stored=show(text),
+                expected=f"at most {_LARGEST_COUNT}",
+            )
+        return found
 
     def check_last(self, line: int) -> None:
         """Refuse a file that may have been cut within its last count, where that count looks cut.

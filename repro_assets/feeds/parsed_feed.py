@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from repro_assets.feeds.publication import Anomaly
@@ -26,3 +27,14 @@ class ParsedFeed:
     anomalies: tuple[Anomaly, ...] = ()
     part: str | None = None
     lines: tuple[int, ...] = ()
+
+    def days_after(self, column: str, day: date) -> list[date]:
+        """The days of a column that lie after one, ascending; none of a column that holds no days."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not pa.types.is_date32(self.rows.schema.field(column).type):
+            return []
+        days = pc.unique(self.rows[column])
+        found: list[date] = sorted(days.filter(pc.greater(days, pa.scalar(day))).to_pylist())
+        return found

@@ -121,6 +121,34 @@ def test_no_county_may_go_where_the_last_line_end_is_missing_too(lake: Lake) -> 
     assert read_history(lake.uri()).version == 0
 
 
+def test_every_date_header_misspelt_by_a_day_is_refused(lake: Lake) -> None:
+    moved = wide(COUNTIES).replace(b"6/11/20", b"6/12/20").replace(b"6/10/20", b"6/11/20")
+    with pytest.raises(IngestStopped, match=r"keys_gone - .*column date\]: .*2020-06-10, expected every day before"):
+        lake.ingest(moved=moved)
+    assert read_history(lake.uri()).version == 0
+
+
+def test_the_newest_day_may_be_taken_back(copy: Lake) -> None:
+    (record,) = copy.ingest(shorter=wide({uid: row[:1] for uid, row in COUNTIES.items()}, "6/10/20")).commits
+    assert [(one.name, one.column) for one in record.anomalies] == [("few_keys_gone", "date")]
+
+
+def test_other_values_for_most_rows_are_refused_and_accepted_by_name(copy: Lake) -> None:
+    other = wide({uid: tuple(count + 1 for count in row) for uid, row in COUNTIES.items()})
+    with pytest.raises(IngestStopped, match=r"most_rows_changed - .*stored 800 of 800 rows changed.*--accept"):
+        copy.ingest(other=other)
+    assert read_history(copy.uri()).version == 0
+
+    (record,) = copy.ingest(accept=("most_rows_changed",), other=other).commits
+    assert (record.counts.updated, copy.recorded(version=1)[0][-1]["accepted"]) == (800, True)
+
+
+def test_half_of_the_rows_may_be_corrected(copy: Lake) -> None:
+    half = {uid: (row[0] + 1, row[1]) for uid, row in COUNTIES.items()}
+    (record,) = copy.ingest(half=wide(half)).commits
+    assert (record.counts.updated, record.anomalies) == (400, ())
+
+
 def test_one_per_cent_of_the_counties_may_go_and_the_commit_and_the_line_say_so(copy: Lake) -> None:
     (record,) = copy.ingest(gone=wide(without(4))).commits
     expected = {"name": "few_keys_gone", "count": 4, "row": None, "column": "uid"}

@@ -102,6 +102,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.FLOAT_COUNT, "covid_cases", CASES.replace(",0,5,5", ",0,5.0,5"), (3, "1/23/20")),
     (K.BAD_COUNT, "covid_cases", CASES.replace(",0,5,5", ",0,n/a,5"), (3, "1/23/20")),
     (K.BAD_COUNT, "job_changes", JOBS.replace(",8,1.0", ",,1.0"), (2, "training_hours")),
+    (K.ABSURD_COUNT, "covid_cases", CASES.replace(",0,5,5", ",0,100000000,5"), (3, "1/23/20")),
     (K.LARGE_COUNT, "covid_cases", CASES.replace(",0,5,5", f",0,{2**63},5"), (3, "1/23/20")),
     (K.CUT_COUNT, "covid_cases", CASES.removesuffix("5\n") + "4", (3, "1/24/20")),
     (K.CUT_COUNT, "covid_cases", CASES.removesuffix("5\n"), (3, "1/24/20")),
@@ -122,6 +123,8 @@ ELSEWHERE = {
     K.SHARED_KEY: "../verbs/test_ingest_plan.py",
     K.KEYS_GONE: "../../integration/test_ingest_anomalies.py",
     K.FEW_KEYS_GONE: "../../integration/test_ingest_anomalies.py",
+    K.MOST_ROWS_CHANGED: "../../integration/test_ingest_anomalies.py",
+    K.FUTURE_DAY: "../verbs/test_ingest_plan.py",
     K.CLOCK_SKEW: "test_git_history.py",
     K.SHALLOW_CLONE: "test_git_history.py",
 }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from repro_assets.errors import MalformedFeed
+from repro_assets.feeds.anomalies import AnomalyKind
 from repro_assets.feeds.jhu import LEADING_COLUMNS, parse_cases
 from repro_assets.feeds.publication import Anomaly
 
@@ -103,8 +104,19 @@ def test_a_bad_row_is_refused_by_row_and_column(rows: list[tuple[object, ...]], 
         parse(wide(rows))
 
 
-def test_the_largest_count_of_64_bits_is_read() -> None:
-    assert parse(wide([(1, 0, 2**63 - 1)]))[1][2] == 2**63 - 1
+def test_the_largest_count_that_a_county_can_have_is_read() -> None:
+    assert parse(wide([(1, 0, 99_999_999)]))[1][2] == 99_999_999
+
+
+@pytest.mark.parametrize("count", [100_000_000, 2**63 - 1, "100000000.0", "000100000000"])
+def test_a_count_beyond_it_is_refused_and_read_where_it_is_accepted(count) -> None:
+    content = wide([(1, 0, count)])
+    with pytest.raises(MalformedFeed, match=r"absurd_count - .*row 2, column 1/23/20"):
+        parse(content)
+
+    found = parse_cases("cases.csv", content.encode(), frozenset({AnomalyKind.ABSURD_COUNT}))
+    assert found.rows["confirmed"].to_pylist()[1] == int(float(count))
+    assert [anomaly.name for anomaly in found.anomalies if anomaly.accepted] == ["absurd_count"]
 
 
 @pytest.mark.parametrize(

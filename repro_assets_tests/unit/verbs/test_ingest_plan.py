@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from repro_assets.errors import BadInput, MalformedFeed, Outside, ReproError, StalePublication
-from repro_assets.feeds.anomalies import AnomalyKind, accepted_kinds, refusal
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, accepted_kinds, refusal
 from repro_assets.feeds.delta_commit import BatchItem, Outcome
 from repro_assets.feeds.difference import Counts
 from repro_assets.feeds.history import Recorded, TableHistory
-from repro_assets.feeds.intake import Intake, Offer
+from repro_assets.feeds.intake import IngestRecord, Intake, Offer
 from repro_assets.feeds.jhu import LEADING_COLUMNS
 from repro_assets.feeds.kaggle import COLUMNS
 from repro_assets.feeds.publication import Anomaly, to_user_metadata
@@ -88,6 +89,33 @@ def test_each_publication_of_a_whole_table_is_a_commit() -> None:
     store = FakeStore()
     take(store, [offer("a", cases(1)), offer("b", cases(2))])
     assert store.batches == [["a"], ["b"]]
+
+
+TODAY = datetime(2020, 6, 9, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("published", "today", "taken"),
+    [
+        pytest.param(None, TODAY, True, id="tomorrow, as other time zones have it"),
+        pytest.param(None, TODAY - timedelta(days=1), False, id="after tomorrow"),
+        pytest.param("2020-06-09", TODAY - timedelta(days=900), True, id="the day after its publication"),
+        pytest.param("2020-06-08T23:00:00Z", TODAY, False, id="later than that, whatever today is"),
+    ],
+)
+def test_a_day_that_had_not_come_is_refused_or_accepted_by_name(published, today, taken) -> None:
+    def taking(accept: frozenset[AnomalyKind]) -> list[IngestRecord]:
+        intake = Intake(FEEDS["covid_cases"], FakeStore(), lambda line: None, accept=accept, now=lambda: today)
+        intake.offer(offer("a", cases(1), published))
+        intake.close()
+        return intake.records
+
+    if not taken:
+        with pytest.raises(AnomalyRefused, match=r"future_day - .*column date\]: stored 2020-06-10, expected at most"):
+            taking(frozenset())
+    (record,) = taking(frozenset({AnomalyKind.FUTURE_DAY}))
+    assert record.state == "committed"
+    assert [(one.name, one.accepted) for one in record.anomalies] == ([] if taken else [("future_day", True)])
 
 
 def test_both_parts_in_one_call_are_one_commit() -> None:
