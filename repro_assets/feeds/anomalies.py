@@ -143,8 +143,19 @@ class AnomalyKind(Enum):
         Fate.ACCEPTABLE,
         "the text is read as published",
     )
+    UNRANKED_VALUE = Kind(
+        "an education, experience, company's size or last new job that was never published and has no rank, or a city "
+        "that is no `city_` and a number",
+        Fate.ACCEPTABLE,
+        "it is read as published, and no features can be made of the data version",
+    )
+    UNKNOWN_VALUE = Kind(
+        "any other text that was never published in its column, `nan` and `NULL` included",
+        Fate.READ,
+        "it is a category of its own",
+    )
     EXCEL_DATE = Kind("`Oct-49` as a company's size", Fate.READ, "it is `10/49`, which a spreadsheet took for a date")
-    SPOILT_VALUE = Kind("any other value that a spreadsheet took for a date or an error")
+    SPOILT_VALUE = Kind("any other value that looks like a spreadsheet's date or error, in English or in digits")
     # The publisher's git history
     CLOCK_SKEW = Kind(
         "a git commit whose clock ran backwards", Fate.READ, "it counts as no earlier than the one before"

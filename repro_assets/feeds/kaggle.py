@@ -2,7 +2,8 @@
 
 Format: https://www.kaggle.com/datasets/arashnic/hr-analytics-job-change-of-data-scientists, `aug_train.csv` with
 `target` (labelled) and `aug_test.csv` without it (unlabelled).
-Texts are kept as published but for blanks around them, blank is null; values are not checked against a vocabulary.
+Texts are kept as published but for blanks around them, blank is null; what was never published is said, and refused
+where a column's values have an order.
 What a spreadsheet makes of them is: `Oct-49` as a company's size can only have been `10/49` and is read so; of
 anything else that it took for a date, the value that was meant is gone.
 """
@@ -85,11 +86,13 @@ def parse_jobs(source: str, content: bytes, accept: frozenset[AnomalyKind] = fro
         people[person] = line
         values[KEY].append(person)
         for column in COLUMNS[1:]:
-            text = cells[positions[column]]
-            witness.see(column, text, line)
-            values[column].append(_value(rows, text, line, column))
+            value = _value(rows, cells[positions[column]], line, column)
+            values[column].append(value)
+            if isinstance(value, str):
+                witness.see(column, value, line)
         values[TARGET].append(_target(rows, cells[positions[TARGET]], line) if labelled else None)
     witness.refuse_swapped(rows)
+    witness.judge_unknown(rows)
     for before, column in pairwise(columns):
         if positions[column] < positions[before]:
             rows.note(AnomalyKind.COLUMN_ORDER, 1, column)

@@ -1,7 +1,8 @@
 """Whether the text columns of a job-change file hold what their headers say.
 
-New values are nothing unusual. Values that are known to belong to another column are, where most of a column's are:
-then two headers were exchanged, or two columns' cells.
+Where most values of a column are known to belong to another, two headers were exchanged, or two columns' cells.
+A value that was not published before is another category, which is said; in a column that has an order it has no place,
+and nothing could be made of the data version.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ KNOWN_VALUES: Mapping[str, frozenset[str]] = {
     "last_new_job": frozenset({"never", "1", "2", "3", "4", ">4"}),
 }
 
+# Columns whose values have an order; `steps.feature_columns` gives them ranks.
+RANKED = ("education_level", "experience", "company_size", "last_new_job")
 _CITY = re.compile(r"city_\d+", re.ASCII)
 _ALL_VALUES = frozenset[str]().union(*KNOWN_VALUES.values())
 _FEWEST = 10  # a smaller file proves nothing
@@ -40,12 +43,15 @@ class ColumnWitness:
     _values: dict[str, int] = field(default_factory=dict)
     _foreign: dict[str, int] = field(default_factory=dict)
     _first: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _unknown: list[tuple[int, str, str]] = field(default_factory=list)
 
     def see(self, column: str, text: str, line: int) -> None:
-        """Look at one cell; blank ones, and those of columns of numbers, say nothing."""
-        if not text or (column not in KNOWN_VALUES and column != "city"):
+        """Look at one text; those of a column without known values say nothing."""
+        if column not in KNOWN_VALUES and column != "city":
             return
         self._values[column] = self._values.get(column, 0) + 1
+        if not _is_known(column, text):
+            self._unknown.append((line, column, text))
         if _is_foreign(column, text):
             self._foreign[column] = self._foreign.get(column, 0) + 1
             self._first.setdefault(column, (line, text))
@@ -68,6 +74,26 @@ class ColumnWitness:
                 stored=show(text),
                 expected=f"values of {column}",
             )
+
+    def judge_unknown(self, rows: CsvRows) -> None:
+        """Say which values were not published before, in the order of the rows.
+
+        Raises:
+            AnomalyRefused: One has no place in the order of its column, or is no city code, and nobody accepted it.
+        """
+        for line, column, text in self._unknown:
+            if column == "city" or column in RANKED:
+                what = "a city code is none" if column == "city" else "a value has no rank among those of its column"
+                expected = "`city_` and a number" if column == "city" else ", ".join(sorted(KNOWN_VALUES[column]))
+                rows.refuse_or_note(
+                    AnomalyKind.UNRANKED_VALUE, what, line, column, stored=show(text), expected=expected
+                )
+            else:
+                rows.note(AnomalyKind.UNKNOWN_VALUE, line, column)
+
+
+def _is_known(column: str, text: str) -> bool:
+    return _CITY.fullmatch(text) is not None if column == "city" else text in KNOWN_VALUES[column]
 
 
 def _is_foreign(column: str, text: str) -> bool:

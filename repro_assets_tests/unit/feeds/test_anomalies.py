@@ -111,8 +111,10 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.BAD_NUMBER, "job_changes", JOBS.replace("0.5", "half", 1), (2, "city_development_index")),
     (K.BAD_NUMBER, "job_changes", JOBS.replace("0.5", "1.5", 1), (2, "city_development_index")),
     (K.PADDED_TEXT, "job_changes", JOBS.replace("Male", " Male "), (2, "gender")),
-    (K.UNPRINTABLE, "job_changes", JOBS.replace("city_1", "city_1\u200b", 1), (2, "city")),
+    (K.UNPRINTABLE, "job_changes", JOBS.replace("Male", "Male\u200b", 1), (2, "gender")),
     (K.BAD_LABEL, "job_changes", JOBS.replace("8,1.0", "8,yes", 1), (2, "target")),
+    (K.UNRANKED_VALUE, "job_changes", JOBS.replace("10/49", "18172"), (2, "company_size")),
+    (K.UNKNOWN_VALUE, "job_changes", JOBS.replace("Male", "Malee"), (2, "gender")),
     (K.EXCEL_DATE, "job_changes", JOBS.replace("10/49", "Oct-49"), (2, "company_size")),
     (K.SPOILT_VALUE, "job_changes", JOBS.replace("10/49", "1949-10-01"), (2, "company_size")),
 ]
@@ -325,9 +327,9 @@ def test_days_that_were_moved_with_their_counts_are_read_right() -> None:
 
 
 def test_latin_1_that_is_accepted_keeps_every_letter() -> None:
-    text = JOBS.replace("city_1", "Zürich")
+    text = JOBS.replace("Male", "Männlich")
     parsed = parse("job_changes", text.encode("latin-1"), accepted_kinds(["latin_1"]))
-    assert values(parsed, "city") == ["Zürich", "Zürich"]
+    assert values(parsed, "gender") == ["Männlich", "Männlich"]
 
 
 def test_an_empty_row_that_is_accepted_is_left_out_and_those_at_the_end_are_apart() -> None:

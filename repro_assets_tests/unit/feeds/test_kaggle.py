@@ -7,7 +7,9 @@ import pytest
 from repro_assets.errors import MalformedFeed
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
 from repro_assets.feeds.kaggle import COLUMNS, parse_jobs
+from repro_assets.feeds.kaggle_columns import KNOWN_VALUES, RANKED
 from repro_assets.feeds.publication import Anomaly
+from repro_assets.steps.feature_columns import ORDINALS
 
 PERSON = {
     "enrollee_id": "8949",
@@ -77,9 +79,48 @@ def test_the_index_keeps_every_bit() -> None:
     assert rows["city_development_index"].to_pylist() == [0.8270000000000001]
 
 
-@pytest.mark.parametrize("value", ["<10", "10/49", "50-99", "1000-4999", "10000+", "never", ">4", "<1", "Marketing"])
-def test_values_are_not_checked_against_a_vocabulary(value: str) -> None:
-    assert parse_jobs("a", labelled({"company_size": value})).rows["company_size"].to_pylist() == [value]
+def test_what_has_a_rank_is_what_features_rank() -> None:
+    assert {name: KNOWN_VALUES[name] for name in RANKED} == {name: set(ranks) for name, ranks in ORDINALS.items()}
+
+
+@pytest.mark.parametrize("column", KNOWN_VALUES)
+def test_every_published_value_is_read_without_a_word(column: str) -> None:
+    people = [{"enrollee_id": str(number), column: value} for number, value in enumerate(sorted(KNOWN_VALUES[column]))]
+    parsed = parse_jobs("a", labelled(*people))
+    assert (parsed.rows[column].to_pylist(), parsed.anomalies) == (sorted(KNOWN_VALUES[column]), ())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        pytest.param("experience", "20.0", id="experience as a float"),
+        pytest.param("company_size", "18172", id="the number of a date"),
+        pytest.param("company_size", "Okt 49", id="a date in German"),
+        pytest.param("education_level", "graduate", id="another case"),
+        pytest.param("last_new_job", "NULL", id="missing, spelt out"),
+        pytest.param("city", "City_103", id="a city of another case"),
+        pytest.param("city", "103", id="a city's number"),
+    ],
+)
+def test_what_the_chain_could_not_use_is_refused_and_read_where_it_is_accepted(column: str, value: str) -> None:
+    content = labelled({}, {"enrollee_id": "2", column: value})
+    with pytest.raises(MalformedFeed, match=rf"unranked_value - .*\[aug_train.csv, row 3, column {column}\].*{value}"):
+        parse_jobs("aug_train.csv", content)
+
+    found = parse_jobs("aug_train.csv", content, frozenset({AnomalyKind.UNRANKED_VALUE}))
+    assert (found.rows[column].to_pylist()[1], found.anomalies[0].accepted) == (value, True)
+
+
+@pytest.mark.parametrize("value", ["Malee", "nan", "NULL", "M\ufffdle"])
+def test_a_category_that_was_never_published_is_read_and_reported(value: str) -> None:
+    parsed = parse_jobs("a", labelled({}, {"enrollee_id": "2", "gender": value}))
+    (found,) = parsed.anomalies
+    assert (parsed.rows["gender"].to_pylist()[1], found.name, found.row, found.column) == (
+        value,
+        "unknown_value",
+        3,
+        "gender",
+    )
 
 
 @pytest.mark.parametrize("value", ["Nov-49", "1-Apr", "Apr-01", "01/10/1949", "1949-10-01 00:00:00", "#NAME?", "####"])
@@ -200,8 +241,9 @@ def test_exchanged_headers_are_seen_by_values_of_the_other_column(first: str, se
 
 
 def test_a_few_values_of_another_column_prove_nothing() -> None:
-    anomalies = parse_jobs("aug_train.csv", exchanged("gender", "education_level", people=9)).anomalies
-    assert {found.name for found in anomalies} == {"column_order"}
+    content = exchanged("gender", "education_level", people=9)
+    anomalies = parse_jobs("aug_train.csv", content, frozenset({AnomalyKind.UNRANKED_VALUE})).anomalies
+    assert {found.name for found in anomalies} == {"column_order", "unranked_value", "unknown_value"}
 
 
 def test_columns_in_another_order_are_found_by_name_and_reported() -> None:
