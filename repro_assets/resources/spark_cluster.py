@@ -50,7 +50,10 @@ _PACKAGE_PARENT = Path(__file__).parents[2]
 _SUBMIT_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
 # What would bring in another Spark, settings of other files, a JVM that runs already, or options of the JVM: a
 # reproduction sees none of them (`capsule_process`). Left are where this host listens and keeps its scratch files.
-_FOREIGN = ("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+_FOREIGN = (
+    *("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
+    *("HADOOP_CONF_DIR", "YARN_CONF_DIR"),  # Spark's launcher puts these folders on the class path
+)
 _KEPT = ("SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS")
 # Spark itself asks a master that does not let it in for a minute; a JVM starts within seconds, or a minute under load.
 _START_SECONDS = 240.0

@@ -55,6 +55,7 @@ def _run(place: Workspace, settings: Settings, variables: Mapping[str, str] | No
 LIVE = (
     *("REPRO_LAKE", "REPRO_CAPSULES", "MLFLOW_TRACKING_URI", "DAGSTER_HOME", "PYTHONHOME", "GIT_DIR"),
     *("SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"),
+    "HADOOP_CONF_DIR",
 )
 
 

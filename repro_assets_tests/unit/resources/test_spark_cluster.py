@@ -123,7 +123,7 @@ def test_a_cluster_of_another_spark_is_refused_without_a_jvm(envs) -> None:
     "name",
     [
         *("SPARK_HOME", "SPARK_MASTER_HOST", "SPARK_DIST_CLASSPATH", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT"),
-        *("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
+        *("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "HADOOP_CONF_DIR", "YARN_CONF_DIR"),
     ],
 )
 def test_what_would_bring_in_another_spark_or_its_settings_is_taken_out(name) -> None:
