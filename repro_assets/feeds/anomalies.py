@@ -70,7 +70,7 @@ class AnomalyKind(Enum):
     NO_HEADER = Kind("a blank first row")
     MISSING_COLUMN = Kind("a published column is not there")
     UNKNOWN_COLUMN = Kind("a column that is none of the published ones, `Population` of JHU's file of deaths included")
-    NO_DATES = Kind("no column of a day")
+    NO_DATES = Kind("no column of a day, or all of them headed in another way than `M/D/YY`")
     UNPARSABLE_DATE = Kind(
         "a date header that does not parse, such as `6/24/20_1` or `1/23/2O`", Fate.ACCEPTABLE, "the column is left out"
     )

@@ -6,6 +6,7 @@ What an anomaly's name means, and what happens, is said in one place: `anomalies
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
@@ -127,16 +128,21 @@ class CsvRows:
             if column in positions:
                 self._doubled[position] = positions[column]
             positions[column] = position
-        for column in published:
-            if column not in positions:
-                raise self.refusal(AnomalyKind.MISSING_COLUMN, "a column is missing", 1, str(column))
+        missing = [str(column) for column in published if column not in positions]
+        if missing:
+            what = "a column is missing" if len(missing) == 1 else f"{len(missing)} columns are missing"
+            others = f"{', '.join(missing)}, too" if len(missing) > 1 else None
+            raise self.refusal(AnomalyKind.MISSING_COLUMN, what, 1, missing[0], expected=others)
         return positions
 
-    def unknown_column(self, position: int, name: str) -> AnomalyRefused:
-        """The refusal of a column that is none of the published ones."""
+    def unknown_column(self, position: int, name: str, published: Sequence[str]) -> AnomalyRefused:
+        """The refusal of a column that is none of the published ones; names the one that was meant, if one is near."""
         where = name or f"number {position + 1}"
+        by_case = {column.casefold(): column for column in published}
+        near = difflib.get_close_matches(name.strip("\ufeff ").casefold(), by_case, n=1)
+        expected = by_case[near[0]] if near else "the published columns"
         return self.refusal(
-            AnomalyKind.UNKNOWN_COLUMN, "unknown column", 1, where, stored=show(name), expected="the published columns"
+            AnomalyKind.UNKNOWN_COLUMN, "unknown column", 1, where, stored=show(name), expected=expected
         )
 
     def records(self) -> Iterator[tuple[int, list[str]]]:

@@ -64,6 +64,7 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
         AnomalyRefused: The file is not of this format, or holds what would corrupt the table; with row and column.
     """
     rows = CsvRows(source, content, accept)
+    _refuse_other_dates(rows)
     left_out: list[int] = []
     layout = rows.layout(LEADING_COLUMNS, lambda position, name: _column(rows, left_out, position, name))
     days = {position: column for column, position in layout.items() if isinstance(column, date)}
@@ -89,6 +90,16 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
     return ParsedFeed(_long_table(list(uids), list(days.values()), counts), rows.anomalies)
 
 
+def _refuse_other_dates(rows: CsvRows) -> None:
+    """Refuse a file all of whose dates are written in another way: accepting them one by one would leave no day."""
+    others = [name for name in rows.header if name not in LEADING_COLUMNS]
+    if not others or not set(LEADING_COLUMNS) <= set(rows.header) or any(_DATE.fullmatch(name) for name in others):
+        return
+    if all(_HAS_DIGIT.search(name) for name in others):
+        what = "no date is written as published"
+        raise rows.refusal(AnomalyKind.NO_DATES, what, 1, others[0], stored=show(others[0]), expected="M/D/YY")
+
+
 def _column(rows: CsvRows, left_out: list[int], position: int, name: str) -> str | date | None:
     """What a column is: a leading one, a day, or none where a header that was meant for a day does not parse."""
     if name in LEADING_COLUMNS:
@@ -97,7 +108,7 @@ def _column(rows: CsvRows, left_out: list[int], position: int, name: str) -> str
     if day is not None:
         return day
     if not _HAS_DIGIT.search(name):
-        raise rows.unknown_column(position, name)
+        raise rows.unknown_column(position, name, LEADING_COLUMNS)
     rows.refuse_or_note(
         AnomalyKind.UNPARSABLE_DATE, "a date does not parse", 1, name, stored=show(name), expected="M/D/YY"
     )

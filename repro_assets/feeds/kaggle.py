@@ -106,7 +106,7 @@ def parse_jobs(source: str, content: bytes, accept: frozenset[AnomalyKind] = fro
 
 def _column(rows: CsvRows, columns: Sequence[str], position: int, name: str) -> str:
     if name not in columns:
-        raise rows.unknown_column(position, name)
+        raise rows.unknown_column(position, name, columns)
     return name
 
 

@@ -70,6 +70,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.UNKNOWN_COLUMN, "covid_cases", CASES.replace("1/24/20", "Population"), (1, "Population")),
     (K.UNKNOWN_COLUMN, "job_changes", JOBS.replace("gender", "sex"), (1, "sex")),
     (K.NO_DATES, "covid_cases", f"{HEADER}\n84001001,{LABELS}\n", (1, "number 12")),
+    (K.NO_DATES, "covid_cases", f"{HEADER},2020-01-22\n84001001,{LABELS},1\n", (1, "2020-01-22")),
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/24/20", "1/24/20_1"), (1, "1/24/20_1")),
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/23/20", "1/23/2O"), (1, "1/23/2O")),
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/24/20", "2/30/20"), (1, "2/30/20")),

@@ -205,3 +205,15 @@ def test_a_refusal_is_one_line_whatever_the_cell_holds() -> None:
         parse(wide([('"a\n\x1b[31mb"', 1, 2)]))
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["uid", "Uid", "\ufeffUID"])
+def test_a_column_that_is_nearly_a_published_one_is_refused_with_that_one(name: str) -> None:
+    with pytest.raises(MalformedFeed, match=r"unknown_column - .*expected UID"):
+        parse_cases("cases.csv", wide([(1, 0, 1)]).replace("UID", name, 1).encode("utf-8-sig"))
+
+
+def test_every_column_that_is_missing_is_named() -> None:
+    lines = [line.split(",", 3)[0] + "," + line.split(",", 3)[3] for line in wide([(1, 0, 1)]).splitlines()]
+    with pytest.raises(MalformedFeed, match=r"2 columns are missing \[cases.csv, row 1, column iso2\].*iso2, iso3"):
+        parse_cases("cases.csv", "\n".join([*lines, ""]).encode())
