@@ -55,6 +55,11 @@ def test_what_a_probe_varies_is_read_from_the_receipt() -> None:
             {"settings": {"spark.driver.extraJavaOptions": "-XX:MaxVectorSize=32"}},
             id="an option of Java",
         ),
+        pytest.param(
+            {"settings": {"spark.driver.extraJavaOptions": "-XX:MaxVectorSize=16"}},
+            {"settings": {"spark.driver.extraJavaOptions": "-XX:MaxVectorSize=1"}},
+            id="an option that another one begins with",
+        ),
         pytest.param({"threads": 2}, {"threads": 4}, id="threads"),
         pytest.param(
             {"variables": {"OPENBLAS_CORETYPE": "Nehalem"}},
@@ -83,3 +88,30 @@ def test_what_a_receipt_does_not_state_is_not_held_against_a_variant(receipt) ->
         threads=2,
     )
     assert not_as_asked(everything, receipt) == ()
+
+
+def test_an_executor_without_an_option_that_the_driver_has_is_said() -> None:
+    members = [
+        {"executor": "0", "java_options": ["-XX:+UseSerialGC", "-XX:MaxVectorSize=16"]},
+        {"executor": "1", "java_options": ["-XX:+UseSerialGC"]},
+    ]
+    variant = Variant("x", settings={"spark.driver.extraJavaOptions": "-XX:MaxVectorSize=16"})
+
+    (said,) = not_as_asked(variant, {**RECEIPT, "spark": {**RECEIPT["spark"], "members": members}})
+
+    assert said.endswith("executor 1 runs without -XX:MaxVectorSize=16")
+
+
+def test_an_executor_inside_the_driver_has_no_options_of_its_own() -> None:
+    members = [{"executor": "driver", "cores": 2, "megabytes": None}]
+    variant = Variant("x", settings={"spark.driver.extraJavaOptions": "-XX:MaxVectorSize=16"})
+
+    assert not_as_asked(variant, {**RECEIPT, "spark": {**RECEIPT["spark"], "members": members}}) == ()
+
+
+def test_a_library_that_does_not_name_its_kernel_is_not_known_to_have_the_one_asked_for() -> None:
+    variant = Variant("x", variables={"OPENBLAS_CORETYPE": "Nehalem"})
+
+    (said,) = not_as_asked(variant, {**RECEIPT, "blas": [{"internal_api": "mkl", "num_threads": 1}]})
+
+    assert said.endswith("the BLAS kernel is one that no library names, not Nehalem")

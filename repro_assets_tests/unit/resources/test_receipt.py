@@ -10,6 +10,7 @@ import pytest
 
 from repro_assets.pins.canonical import canonical_json
 from repro_assets.pins.redaction import REDACTED, redact_settings
+from repro_assets.pins.standalone import Member
 from repro_assets.resources import receipt
 from repro_assets.resources.receipt import compute_receipt, jar_digests
 
@@ -119,3 +120,25 @@ MAPS = """\
 def test_native_number_libraries_of_a_process_are_those_it_has_mapped_each_once() -> None:
     assert receipt.native_blas(MAPS) == ["libblas.so.3", "libmkl_rt.so.2"]
     assert receipt.native_blas("") == []
+
+
+def test_an_executor_in_a_process_of_its_own_has_its_options_and_its_blas(monkeypatch) -> None:
+    monkeypatch.setattr(receipt, "_mapped_blas", {7: ["libblas.so.3"]}.get)
+
+    assert receipt._member(Member("0", 1, 512, ("-XX:+UseSerialGC",), pid=7)) == {
+        "executor": "0",
+        "cores": 1,
+        "megabytes": 512,
+        "java_options": ["-XX:+UseSerialGC"],
+        "native_blas": ["libblas.so.3"],
+    }
+
+
+def test_an_executor_inside_the_driver_is_described_as_before() -> None:
+    assert receipt._member(Member("driver", 2, None)) == {"executor": "driver", "cores": 2, "megabytes": None}
+
+
+def test_the_blas_of_a_process_that_has_ended_is_not_known(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(receipt, "Path", lambda path: tmp_path / path.lstrip("/"))
+
+    assert receipt._mapped_blas(7) is None
