@@ -319,7 +319,7 @@ def test_all_reasons_come_at_once_and_the_verdict_stands_on_the_original_though_
 def test_a_capsule_kept_from_an_older_commit_answers_as_it_did(past: Past) -> None:
     kept = json.loads((KEPT / "kept.json").read_text())
     request, here = Request.from_document(kept["request"], "kept.json"), past.settings
-    with workspace(here, past.key) as place:
+    with workspace(here, request.data_version) as place:
         unpack(KEPT / f"{kept['capsule']}.tar.gz", kept["capsule"], place.code)
         envs = ("conda/ml-v1.lock", "conda/ml-v1.yaml", "clusters/local-v1.json")
         write_envs(place, {name: (place.code / "envs" / name).read_bytes() for name in envs})
