@@ -22,10 +22,10 @@ import psutil
 
 from repro_assets import settings as settings_module
 from repro_assets.pins.compute import STANDALONE
-from repro_assets.resources.spark_cluster import load_cluster, open_session
-from repro_assets.resources.standalone_cluster import down, up
-from repro_assets.resources.standalone_processes import members
-from repro_assets.resources.standalone_state import ClusterState, folder_of, read_state
+from repro_assets.resources.spark.spark_cluster import load_cluster, open_session
+from repro_assets.resources.spark.standalone_cluster import down, up
+from repro_assets.resources.spark.standalone_processes import members
+from repro_assets.resources.spark.standalone_state import ClusterState, folder_of, read_state
 
 VARIANTS = ("local-v1", "standalone-2x1-v1", "standalone-3x1-v1")
 COLUMNS = ("up s", "session s", "first table s", "CPU s", "memory MB", "processes")

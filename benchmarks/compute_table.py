@@ -27,7 +27,7 @@ from typing import Any
 from repro_assets import settings as settings_module
 from repro_assets.pins.tolerance import Variant
 from repro_assets.pins.version_file import register
-from repro_assets.resources.probing import varied
+from repro_assets.resources.reproduction.probing import varied
 from repro_assets.sample.generate import generate
 
 REPRO = Path(sys.executable).parent / "repro"

@@ -39,8 +39,8 @@ def fulfil(request: Request, settings: Settings) -> Result:
     Returns:
         The result; what went wrong is in it and not raised.
     """
+    from repro_assets.resources.code.source_tree import capture
     from repro_assets.resources.dagster_home import open_instance
-    from repro_assets.resources.source_tree import capture
 
     started, failure = time.monotonic(), None
     instance = open_instance(settings)
@@ -82,9 +82,9 @@ def _compute(request: Request, instance: dg.DagsterInstance) -> None:
 def _manifests(settings: Settings, instance: dg.DagsterInstance) -> dict[str, StageRecord]:
     """Manifests of the stages that were computed; fewer than asked for where one of them failed."""
     from repro_assets.experiment import EXPERIMENT
-    from repro_assets.resources.run_lookup import find_parent
-    from repro_assets.resources.run_records import load_record
-    from repro_assets.resources.tracking_store import connect, initialise
+    from repro_assets.resources.tracking.run_lookup import find_parent
+    from repro_assets.resources.tracking.run_records import load_record
+    from repro_assets.resources.tracking.store import connect, initialise
 
     runs = instance.get_runs(limit=1)
     if not runs:

@@ -31,7 +31,7 @@ _PROJECT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The real session of `envs/clusters/local-v1.json`."""
-    from repro_assets.resources.spark_cluster import close_session, open_session
+    from repro_assets.resources.spark.spark_cluster import close_session, open_session
 
     yield open_session()
     close_session()

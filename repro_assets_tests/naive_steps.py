@@ -68,7 +68,7 @@ def _fitted(train: pandas.DataFrame, test: pandas.DataFrame) -> tuple[str, str]:
 
 def main(cluster: str, folder: str) -> int:
     """Open the cluster's session, spread the rows over its workers, print the result."""
-    from repro_assets.resources.spark_cluster import close_session, open_session
+    from repro_assets.resources.spark.spark_cluster import close_session, open_session
 
     os.environ.update(settings_module.load().variables())
     session = open_session(cluster)

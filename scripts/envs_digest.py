@@ -11,7 +11,7 @@ import sys
 
 from repro_assets.errors import ReproError
 from repro_assets.pins.version_file import read_digests, register
-from repro_assets.resources.cluster_check import check_cluster
+from repro_assets.resources.spark.cluster_check import check_cluster
 from repro_assets.settings import load
 
 

@@ -92,5 +92,5 @@ ensure_uv() {
 ensure_java
 ensure_environment
 ensure_uv
-.venv/bin/python -m repro_assets.resources.jars local-v1
+.venv/bin/python -m repro_assets.resources.spark.jars local-v1
 .venv/bin/python -m repro_assets.resources.dagster_home

@@ -23,7 +23,7 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_history import data_versions
 from repro_assets.pins.data_version import decode
 from repro_assets.resources.known_secrets import call_cleanly
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
 BACKFILL = "backfill_warm"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from repro_assets.errors import BadInput
 from repro_assets.pins.champion import Champion
-from repro_assets.resources.champion_models import present_champion, read_champion, require_same_split
+from repro_assets.resources.reproduction.champion_models import present_champion, read_champion, require_same_split
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage

@@ -16,8 +16,8 @@ from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.errors import BadInput, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.output import Output
-from repro_assets.resources.raw_keys import repeated_keys
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_keys import repeated_keys
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.steps import checks
 from repro_assets.steps.checks import Finding
 from repro_assets.steps.split import KEY, PEOPLE

@@ -26,9 +26,9 @@ from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.swap import parse_swaps
 from repro_assets.pins.verdict import Verdict
 from repro_assets.resources.known_secrets import call_cleanly
-from repro_assets.resources.preflight import Surroundings
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.reproducing import Reproduction, Way
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.reproduction.preflight import Surroundings
+from repro_assets.resources.reproduction.reproducing import Reproduction, Way
 from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ def reproduce_job(told: Told | None = None, report: Callable[[str], None] | None
 def _reproduce(
     context: dg.OpExecutionContext, config: ReproduceConfig, say: Callable[[str], None]
 ) -> tuple[Reproduction, str]:
-    from repro_assets.resources.reproducing import reproduce
-    from repro_assets.resources.run_lookup import find_parent
-    from repro_assets.resources.tracking_store import connect, initialise, speaking_of
-    from repro_assets.resources.tracking_verdicts import log_verdict
+    from repro_assets.resources.reproduction.reproducing import reproduce
+    from repro_assets.resources.reproduction.verdict_runs import log_verdict
+    from repro_assets.resources.tracking.run_lookup import find_parent
+    from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 
     check_run_name(config.run)
     here = load_settings()
@@ -132,9 +132,9 @@ def _way(
     client: "MlflowClient",
     experiment: str,
 ) -> Way:
-    from repro_assets.resources.known_results import of_a_run
-    from repro_assets.resources.recipes import Pantry
-    from repro_assets.resources.run_lookup import find_parent
+    from repro_assets.resources.reproduction.known_results import of_a_run
+    from repro_assets.resources.reproduction.recipes import Pantry
+    from repro_assets.resources.tracking.run_lookup import find_parent
 
     here = load_settings()
     around = Surroundings(here, RawTables(), client, datetime.now(UTC))

@@ -23,14 +23,15 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.canonical import digest
 from repro_assets.pins.capsule import CodePin
 from repro_assets.pins.environment import EnvironmentPin, applicable
-from repro_assets.resources import conda_env, source_tree
-from repro_assets.resources.conda_env import EnvironmentFile, EnvironmentReceipt
+from repro_assets.resources.code import source_tree
+from repro_assets.resources.environments import conda_env
+from repro_assets.resources.environments.conda_env import EnvironmentFile, EnvironmentReceipt
 from repro_assets.resources.key_lock import PATIENCE_SECONDS, hold_key
-from repro_assets.resources.lake import Lake
+from repro_assets.resources.outputs.lake import Lake
 from repro_assets.resources.progress import PROGRESS
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.spark_cluster import SparkClusterResource
-from repro_assets.resources.tracking import TrackerFactory
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.spark.spark_cluster import SparkClusterResource
+from repro_assets.resources.tracking.resource import TrackerFactory
 from repro_assets.settings import DEFAULT_ENVIRONMENT
 
 

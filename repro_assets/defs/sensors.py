@@ -14,8 +14,8 @@ from repro_assets.defs.reaper import reap_dagster
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.log_cursor import parse_cursor
 from repro_assets.resources.known_secrets import call_cleanly
-from repro_assets.resources.log_watch import watch
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.log_watch import watch
+from repro_assets.resources.raw.raw_tables import RawTables
 
 
 @dg.sensor(

@@ -25,10 +25,10 @@ from repro_assets.pins.data_version import decode
 from repro_assets.pins.identity import Identity
 from repro_assets.pins.output import Output, Part, output_digest
 from repro_assets.resources.known_secrets import call_cleanly
-from repro_assets.resources.lake import Lake, new_attempt
+from repro_assets.resources.outputs.lake import Lake, new_attempt
 from repro_assets.resources.progress import PROGRESS
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.read_errors import cause
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.read_errors import cause
 
 if TYPE_CHECKING:
     import pyarrow as pa

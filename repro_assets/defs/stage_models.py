@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.output import Output, Part
-from repro_assets.resources import model_registry, storage
-from repro_assets.resources.champions import registered_name
+from repro_assets.resources import storage
+from repro_assets.resources.tracking import model_registry
+from repro_assets.resources.tracking.champions import registered_name
 from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:
     from repro_assets.defs.stage import Stage
-    from repro_assets.resources.tracking_models import TrackedModel
+    from repro_assets.resources.tracking.models import TrackedModel
 
 # What a stored model needs to be loaded, out of the lock.
 _MODEL_PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "skops")
@@ -30,13 +31,13 @@ def write(stage: Stage, name: str, model: Any) -> Part:
 
     if isinstance(model, SparkEstimator):
         from repro_assets.pins.spark_model import spark_model_digest
-        from repro_assets.resources.spark_model_file import save_pipeline
+        from repro_assets.resources.outputs.spark_model_file import save_pipeline
 
         uri = _written(stage, name)
         files = save_pipeline(model, uri)
         return stage.lake.model_folder(stage.attempt, name, files, spark_model_digest(files, uri))
     from repro_assets.pins.model_digest import model_digest
-    from repro_assets.resources.model_file import dump_model
+    from repro_assets.resources.outputs.model_file import dump_model
 
     return stage.lake.write_model(stage.attempt, name, dump_model(model), model_digest(model))
 
@@ -44,11 +45,11 @@ def write(stage: Stage, name: str, model: Any) -> Part:
 def read(stage: Stage, output: Output, name: str) -> Any:
     """Load a stored estimator, its files checked before."""
     if output.part(name).kind == "spark_model":
-        from repro_assets.resources.spark_model_file import load_pipeline
+        from repro_assets.resources.outputs.spark_model_file import load_pipeline
 
         uri, recorded = stage.lake.locate_model_folder(output, name)
         return load_pipeline(uri, recorded, stage.spark)
-    from repro_assets.resources.model_file import load_model
+    from repro_assets.resources.outputs.model_file import load_model
 
     content, file, where = stage.lake.read_model(output, name)
     return load_model(content, sha256=file.sha256, where=where)
@@ -83,7 +84,7 @@ def register(stage: Stage, logged: Mapping[str, TrackedModel]) -> None:
 
 
 def _log_model(stage: Stage, name: str, model: Any, columns: Mapping[str, str]) -> TrackedModel:
-    from repro_assets.resources.model_file import TRUSTED_TYPES
+    from repro_assets.resources.outputs.model_file import TRUSTED_TYPES
     from repro_assets.steps.spark_estimator import SparkEstimator
 
     mlflow, conda_env = stage.context.resources.mlflow, stage.context.resources.conda_env

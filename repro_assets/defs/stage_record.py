@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.manifest import Manifest, Pins, manifest_digest, run_manifest
 from repro_assets.pins.output import Output, Part
-from repro_assets.resources.tolerances import tolerance_of
-from repro_assets.resources.tracking_records import DatasetRecord, as_readable_json, delta_dataset
+from repro_assets.resources.reproduction.tolerances import tolerance_of
+from repro_assets.resources.tracking.records import DatasetRecord, as_readable_json, delta_dataset
 from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from repro_assets.defs.page_links import mlflow_link
 from repro_assets.defs.stage_config import RECOMPUTES_EQUAL
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.output import Output
-from repro_assets.resources import tracking_confirmations
-from repro_assets.resources.receipt import compute_receipt
-from repro_assets.resources.tracking_runs import user_name
+from repro_assets.resources.process_owner import user_name
+from repro_assets.resources.spark.receipt import compute_receipt
+from repro_assets.resources.tracking import confirmations as tracking_confirmations
 from repro_assets.settings import load as load_settings
 
 if TYPE_CHECKING:

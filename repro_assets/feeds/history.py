@@ -18,7 +18,8 @@ from typing import Any
 from repro_assets.errors import DataDamaged
 from repro_assets.feeds.publication import Publication, from_user_metadata, is_same, newest, to_user_metadata
 from repro_assets.pins.canonical import canonical_json, digest
-from repro_assets.resources import delta_log, storage
+from repro_assets.resources import storage
+from repro_assets.resources.raw import delta_log
 
 
 @dataclass(frozen=True)

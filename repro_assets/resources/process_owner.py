@@ -6,6 +6,7 @@ Nothing here knows MLflow or Dagster: both reapers ask the same two questions.
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import socket
@@ -67,3 +68,12 @@ def is_alive(owner: Mapping[str, Any] | None) -> bool | None:
         return False
     except psutil.AccessDenied:
         return None
+
+
+def user_name() -> str:
+    """Who runs this, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that no account has.
+        return "unknown"

@@ -25,7 +25,7 @@ from repro_assets.verbs.versions import register_all, register_key
 if TYPE_CHECKING:
     import dagster as dg
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 # As far back as the time left is guessed from: after a restart, what was reused says nothing about what is computed.
 _RECENT = 5

@@ -10,9 +10,9 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.blame import Blame, Taken, cheapest_order, variants
 from repro_assets.pins.recipe import Recipe, differing
 from repro_assets.pins.variant import Outcome
-from repro_assets.resources.tracking_comparisons import log_comparison
-from repro_assets.resources.tracking_records import as_readable_json
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.tracking.comparisons import log_comparison
+from repro_assets.resources.tracking.records import as_readable_json
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
 from repro_assets.verbs.variants import Past, Variants, require_outcomes
 

@@ -12,11 +12,11 @@ from repro_assets.pins.cluster_use import autoscale_of
 from repro_assets.pins.compute import STANDALONE, ClusterFile
 from repro_assets.pins.run_difference import differing, flat
 from repro_assets.pins.standalone import declared_workers
-from repro_assets.resources.cluster_check import check_cluster
-from repro_assets.resources.jars import jar_paths
-from repro_assets.resources.spark_cluster import load_cluster
-from repro_assets.resources.standalone_cluster import UP, Standing, applications, left_over, look
-from repro_assets.resources.standalone_cluster import end as end_cluster
+from repro_assets.resources.spark.cluster_check import check_cluster
+from repro_assets.resources.spark.jars import jar_paths
+from repro_assets.resources.spark.spark_cluster import load_cluster
+from repro_assets.resources.spark.standalone_cluster import UP, Standing, applications, left_over, look
+from repro_assets.resources.spark.standalone_cluster import end as end_cluster
 from repro_assets.settings import Settings
 
 

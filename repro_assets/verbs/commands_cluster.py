@@ -90,8 +90,8 @@ def cluster_diff(first: str, second: str, json: bool) -> None:
 
 def cluster_up(name: str, json: bool) -> None:
     """`repro cluster up`."""
-    from repro_assets.resources.spark_cluster import load_cluster
-    from repro_assets.resources.standalone_cluster import look, up
+    from repro_assets.resources.spark.spark_cluster import load_cluster
+    from repro_assets.resources.spark.standalone_cluster import look, up
     from repro_assets.verbs.cluster import standing_document
 
     here = settings_module.load()

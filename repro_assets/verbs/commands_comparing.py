@@ -9,7 +9,7 @@ from pathlib import Path
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, Outside
 from repro_assets.pins.swap import CURRENT
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, spark_opener, tidy_instance
 

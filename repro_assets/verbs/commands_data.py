@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.resources.dagster_home import open_instance
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.table_lock import hold_tables
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.table_lock import hold_tables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, spark_opener
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.pins.swap import parse_swaps
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, tidy_instance
 

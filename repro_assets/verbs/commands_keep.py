@@ -9,8 +9,8 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.progress import show_progress
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.table_lock import hold_table
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.table_lock import hold_table
 from repro_assets.verbs import keep_printing, printing
 from repro_assets.verbs.opened import say, spark_opener, tidy_instance
 
@@ -24,8 +24,8 @@ _MOST_HOURS = 24 * 3650
 
 def vacuum(table: str, dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro vacuum`."""
-    from repro_assets.resources.belonging import claim
-    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.keeping.belonging import claim
+    from repro_assets.resources.raw.given_up import given_up
     from repro_assets.verbs import vacuum as verb
 
     here, raw_tables = settings_module.load(), RawTables()
@@ -76,10 +76,10 @@ def unpin(key: str, why: str, json: bool) -> None:
 
 def verify(key: str | None, every: bool, json: bool) -> None:
     """`repro verify`."""
-    from repro_assets.resources.given_up import given_up
-    from repro_assets.resources.holders import of_aliases
-    from repro_assets.resources.proofs import Stores
-    from repro_assets.resources.tracking_store import connect, initialise
+    from repro_assets.resources.keeping.holders import of_aliases
+    from repro_assets.resources.keeping.proofs import Stores
+    from repro_assets.resources.raw.given_up import given_up
+    from repro_assets.resources.tracking.store import connect, initialise
     from repro_assets.verbs import verify as verb
 
     if every == (key is not None):
@@ -103,8 +103,8 @@ def verify(key: str | None, every: bool, json: bool) -> None:
 
 def gc(dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro gc`."""
-    from repro_assets.resources.belonging import claim, open_holders
-    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.keeping.belonging import claim, open_holders
+    from repro_assets.resources.raw.given_up import given_up
     from repro_assets.verbs import gc as verb
 
     here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
@@ -136,7 +136,7 @@ def doctor(json: bool) -> None:
 
 def forget(table: str, person: str, why: str, dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro forget`."""
-    from repro_assets.resources.belonging import claim
+    from repro_assets.resources.keeping.belonging import claim
     from repro_assets.verbs import forget as verb
     from repro_assets.verbs.vacuum import require_own
 
@@ -174,9 +174,9 @@ def _hours(count: float) -> timedelta:
 
 
 def _holders(here: Settings, raw_tables: RawTables) -> list[Holder]:
-    from repro_assets.resources.belonging import open_holders
-    from repro_assets.resources.holders import all_holders
-    from repro_assets.resources.workspaces import of_reproductions
+    from repro_assets.resources.keeping.belonging import open_holders
+    from repro_assets.resources.keeping.holders import all_holders
+    from repro_assets.resources.reproduction.workspaces import of_reproductions
 
     store = open_holders(here, EXPERIMENT.name, lake=raw_tables.records)
     return [

@@ -9,7 +9,7 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
 from repro_assets.resources.dagster_home import open_instance
 from repro_assets.resources.progress import show_progress
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import Settings
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import in_environment, say, spark_opener, tidy_instance
@@ -77,7 +77,7 @@ def backfill(
 
 
 def _say_given_up(keys: Sequence[str], here: Settings) -> None:
-    from repro_assets.resources.given_up import given_up
+    from repro_assets.resources.raw.given_up import given_up
 
     found = given_up(here.lake)
     for key in keys:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from repro_assets.defs.chain_run import RunReport
 from repro_assets.errors import BadInput
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import Settings
 from repro_assets.verbs import run as run_verb
 from repro_assets.verbs.ingest import ingest_files, ingest_git
@@ -87,7 +87,7 @@ def reproduce_oldest(
     reports: Sequence[RunReport], instance: dg.DagsterInstance, report: Callable[[str], None]
 ) -> Answer:
     """Run the oldest of them again: two newer publications have corrected its rows since."""
-    from repro_assets.resources.spark_cluster import close_session
+    from repro_assets.resources.spark.spark_cluster import close_session
 
     close_session()  # the old code starts a JVM of its own; two are more than a small machine holds
     oldest = reports[0]

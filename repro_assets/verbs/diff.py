@@ -19,14 +19,14 @@ from repro_assets.pins.environment import applicable, marker_values, parse_lock
 from repro_assets.pins.part_moves import part_moves
 from repro_assets.pins.preflight import reason
 from repro_assets.pins.run_record import RunRecord
-from repro_assets.resources.capsule_store import capsule_path, load
-from repro_assets.resources.lake import Lake
-from repro_assets.resources.original_outputs import stored_output
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.row_difference import row_difference
-from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.run_records import load_record, read_artifact
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
+from repro_assets.resources.code.capsule_store import capsule_path, load
+from repro_assets.resources.outputs.lake import Lake
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.row_difference import row_difference
+from repro_assets.resources.reproduction.original_outputs import stored_output
+from repro_assets.resources.tracking.run_lookup import find_parent
+from repro_assets.resources.tracking.run_records import load_record, read_artifact
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 from repro_assets.steps.split import KEY, PEOPLE
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from repro_assets.pins.compute import parse_cluster
 from repro_assets.pins.preflight import RETENTION_PROPERTIES, retention
 from repro_assets.pins.version_file import read_digests, verify_file
 from repro_assets.resources import storage
-from repro_assets.resources.raw_version import table_properties
+from repro_assets.resources.raw.raw_version import table_properties
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 SCHEMA = "repro-doctor/1"
 # A run writes some MB; Spark's shuffles and an environment need the rest.
@@ -111,7 +111,7 @@ def retention_statement(uri: str, wanting: Sequence[str]) -> str:
 
 
 def _java(*_: object) -> Iterator[Complaint]:
-    from repro_assets.resources.conda_env import java_major
+    from repro_assets.resources.environments.conda_env import java_major
 
     found = java_major()
     if not _JAVA[0] <= found <= _JAVA[1]:
@@ -119,7 +119,7 @@ def _java(*_: object) -> Iterator[Complaint]:
 
 
 def _jars(settings: Settings, _: object) -> Iterator[Complaint]:
-    from repro_assets.resources.jars import jar_paths
+    from repro_assets.resources.spark.jars import jar_paths
 
     path = settings.envs / "clusters" / f"{DEFAULT_CLUSTER}.json"
     for jar in parse_cluster(DEFAULT_CLUSTER, path.read_text()).jars if path.exists() else ():
@@ -165,7 +165,7 @@ def _state(settings: Settings, raw_tables: RawTables) -> Iterator[Complaint]:
 
 def _databases(settings: Settings, _: object) -> Iterator[Complaint]:
     from repro_assets.resources.dagster_home import open_instance
-    from repro_assets.resources.tracking_store import connect, sqlite_file
+    from repro_assets.resources.tracking.store import connect, sqlite_file
 
     open_instance(settings).dispose()
     database = sqlite_file(settings.mlflow_tracking_uri)
@@ -177,7 +177,7 @@ def _databases(settings: Settings, _: object) -> Iterator[Complaint]:
 def _runs(settings: Settings, _: object) -> Iterator[Complaint]:
     """Runs that no reaper closes: nothing says on which host and in which process they were."""
     from repro_assets.resources.dagster_home import open_instance
-    from repro_assets.resources.unfinished_runs import unfinished_dagster, unfinished_mlflow
+    from repro_assets.resources.keeping.unfinished_runs import unfinished_dagster, unfinished_mlflow
 
     before = datetime.now(UTC) - _LONG_OPEN
     instance = open_instance(settings)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from repro_assets.errors import DataDamaged, EnvironmentUnavailable
 from repro_assets.pins.environment import EnvironmentPin, Mismatch, applicable, marker_values, minor_version
-from repro_assets.resources.built_environments import MadeEnvironment, check, find, made_environments
-from repro_assets.resources.conda_env import (
+from repro_assets.resources.environments.built_environments import MadeEnvironment, check, find, made_environments
+from repro_assets.resources.environments.conda_env import (
     EnvironmentFile,
     Installed,
     environment_names,
@@ -16,7 +16,7 @@ from repro_assets.resources.conda_env import (
     mismatches,
     running,
 )
-from repro_assets.resources.environment_build import make
+from repro_assets.resources.environments.environment_build import make
 from repro_assets.settings import Settings
 
 

@@ -15,11 +15,11 @@ from repro_assets.errors import BadInput, DataDamaged, Outside
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, kept_keys, kept_versions, named_versions
 from repro_assets.resources import storage
-from repro_assets.resources.leftovers import is_output_path
-from repro_assets.resources.person_search import artifacts_with, as_value, files_with
-from repro_assets.resources.raw_version import table_properties
-from repro_assets.resources.table_vacuum import found_files, needed_files, recorded_files, remove_files
-from repro_assets.resources.tracking_store import redacted, sqlite_file
+from repro_assets.resources.keeping.leftovers import is_output_path
+from repro_assets.resources.keeping.person_search import artifacts_with, as_value, files_with
+from repro_assets.resources.raw.raw_version import table_properties
+from repro_assets.resources.raw.table_vacuum import found_files, needed_files, recorded_files, remove_files
+from repro_assets.resources.tracking.store import redacted, sqlite_file
 from repro_assets.verbs import unpin
 from repro_assets.verbs.vacuum import note_removal, vacuum
 from repro_assets.verbs.vacuum import plan as plan_vacuum
@@ -27,7 +27,7 @@ from repro_assets.verbs.vacuum import plan as plan_vacuum
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
     from repro_assets.settings import Settings
 
 SCHEMA = "repro-forget/1"

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.pins.leftovers import SAFE_AGE, Garbage, is_old, needed_outputs, plan_capsules, plan_outputs
-from repro_assets.resources import leftovers, storage
-from repro_assets.resources.champions import CHAMPION
-from repro_assets.resources.holders import KEY_TAG, MANIFEST_TAG, all_runs, of_runs, of_unfinished
-from repro_assets.resources.lake import Lake
-from repro_assets.resources.tracking_store import speaking_of
-from repro_assets.resources.workspaces import abandoned, remove_abandoned
+from repro_assets.resources import storage
+from repro_assets.resources.keeping import leftovers
+from repro_assets.resources.keeping.holders import KEY_TAG, MANIFEST_TAG, all_runs, of_runs, of_unfinished
+from repro_assets.resources.outputs.lake import Lake
+from repro_assets.resources.reproduction.workspaces import abandoned, remove_abandoned
+from repro_assets.resources.tracking.champions import CHAMPION
+from repro_assets.resources.tracking.store import speaking_of
 
 if TYPE_CHECKING:
     import dagster as dg

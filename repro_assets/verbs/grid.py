@@ -12,9 +12,9 @@ from repro_assets.pins.grid import Column, Grid, Row
 from repro_assets.pins.recipe import differing
 from repro_assets.pins.swap import COMPONENTS, parse_swaps
 from repro_assets.pins.variant import Outcome
-from repro_assets.resources.tracking_comparisons import log_comparison
-from repro_assets.resources.tracking_records import as_readable_json
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.tracking.comparisons import log_comparison
+from repro_assets.resources.tracking.records import as_readable_json
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
 from repro_assets.verbs.variants import Past, Variants, require_outcomes
 

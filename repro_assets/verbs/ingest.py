@@ -21,9 +21,9 @@ from repro_assets.feeds.intake import IngestRecord, Intake, Offer
 from repro_assets.feeds.publication import day_in_name
 from repro_assets.feeds.published_file import read_file
 from repro_assets.feeds.registry import Feed, feed_of
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.read_errors import cause
-from repro_assets.resources.table_lock import hold_table
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.read_errors import cause
+from repro_assets.resources.raw.table_lock import hold_table
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:

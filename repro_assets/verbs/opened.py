@@ -45,7 +45,7 @@ def spark_opener(here: settings_module.Settings) -> Callable[[], SparkSession]:
 
     @functools.cache
     def open_spark() -> Any:
-        from repro_assets.resources.spark_cluster import open_session
+        from repro_assets.resources.spark.spark_cluster import open_session
 
         say("starting Spark")
         return open_session(settings=here)

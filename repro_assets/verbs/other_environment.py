@@ -9,8 +9,8 @@ from pathlib import Path
 
 import repro_assets
 from repro_assets.pins.environment import minor_version
-from repro_assets.resources.built_environments import find
-from repro_assets.resources.conda_env import load_environment, mismatches, running
+from repro_assets.resources.environments.built_environments import find
+from repro_assets.resources.environments.conda_env import load_environment, mismatches, running
 from repro_assets.settings import Settings
 from repro_assets.verbs.environments import pin_of
 

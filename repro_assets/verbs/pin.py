@@ -13,13 +13,13 @@ from repro_assets.feeds.publication import from_user_metadata, is_earlier, newes
 from repro_assets.pins.data import Commit
 from repro_assets.pins.data_history import DataVersion, as_of, is_day, parse_time
 from repro_assets.pins.data_version import encode
-from repro_assets.resources.file_lists import record_list
+from repro_assets.resources.raw.file_lists import record_list
 from repro_assets.verbs.versions import register_all
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 _SPEC = re.compile(r"(?P<table>[^@]+)@(?P<version>[0-9]{1,18})", re.ASCII)
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import Blocked
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.resources.preflight import EnvironmentCheck, RunPreflight, Surroundings, usable
-from repro_assets.resources.run_lookup import REPRODUCES_TAG, find_parent
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
+from repro_assets.resources.reproduction.preflight import EnvironmentCheck, RunPreflight, Surroundings, usable
+from repro_assets.resources.tracking.run_lookup import REPRODUCES_TAG, find_parent
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 
 if TYPE_CHECKING:
     import dagster as dg
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
     from repro_assets.settings import Settings
 
 SCHEMA = "repro-preflight/1"

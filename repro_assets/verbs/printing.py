@@ -13,8 +13,8 @@ from rich.table import Table
 
 from repro_assets.defs.chain_run import RunReport
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.resources.built_environments import MadeEnvironment
-from repro_assets.resources.preflight import RunPreflight
+from repro_assets.resources.environments.built_environments import MadeEnvironment
+from repro_assets.resources.reproduction.preflight import RunPreflight
 from repro_assets.settings import Settings
 from repro_assets.verbs.backfill import BackfillReport
 from repro_assets.verbs.environments import CheckedEnvironment, EnvironmentRow

@@ -24,17 +24,17 @@ from repro_assets.pins.compute import STANDALONE, ClusterFile
 from repro_assets.pins.preflight import reason
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.tolerance import Trial, Variant, family_of, obstacle
-from repro_assets.resources.preflight import Surroundings
-from repro_assets.resources.probing import fits, own_cluster, standard_variants, try_variant
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.reproducing import Way
-from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.run_records import load_record
-from repro_assets.resources.spark_cluster import load_cluster, require_runnable
-from repro_assets.resources.standalone_cluster import UP, join, look
-from repro_assets.resources.tolerances import require_measurable, write_tolerance
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
-from repro_assets.resources.verdict_evidence import NUMERIC
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.reproduction.preflight import Surroundings
+from repro_assets.resources.reproduction.probing import fits, own_cluster, standard_variants, try_variant
+from repro_assets.resources.reproduction.reproducing import Way
+from repro_assets.resources.reproduction.tolerances import require_measurable, write_tolerance
+from repro_assets.resources.reproduction.verdict_evidence import NUMERIC
+from repro_assets.resources.spark.spark_cluster import load_cluster, require_runnable
+from repro_assets.resources.spark.standalone_cluster import UP, join, look
+from repro_assets.resources.tracking.run_lookup import find_parent
+from repro_assets.resources.tracking.run_records import load_record
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from repro_assets.errors import Blocked, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import PASSING
-from repro_assets.resources.champions import move_champion, registered_name, versions_of
-from repro_assets.resources.given_up import given_up
-from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.run_records import load_record, read_artifact
-from repro_assets.resources.tracking_runs import user_name
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
-from repro_assets.resources.tracking_verdicts import verdicts_on
+from repro_assets.resources.process_owner import user_name
+from repro_assets.resources.raw.given_up import given_up
+from repro_assets.resources.reproduction.verdict_runs import verdicts_on
+from repro_assets.resources.tracking.champions import move_champion, registered_name, versions_of
+from repro_assets.resources.tracking.run_lookup import find_parent
+from repro_assets.resources.tracking.run_records import load_record, read_artifact
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 
 if TYPE_CHECKING:
     import dagster as dg

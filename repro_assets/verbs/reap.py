@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from repro_assets.defs.reaper import reap_dagster
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.resources.tracking_store import connect, sqlite_file
+from repro_assets.resources.tracking.store import connect, sqlite_file
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _mlflow(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
     database = sqlite_file(settings.mlflow_tracking_uri)
     if database is not None and not database.exists():
         return []
-    from repro_assets.resources.tracking_reaper import reap_mlflow
+    from repro_assets.resources.tracking.reaper import reap_mlflow
 
     closed = reap_mlflow(connect(settings.mlflow_tracking_uri), EXPERIMENT.name, instance)
     return [f"closed MLflow run {run_id}: its process is gone" for run_id in closed]

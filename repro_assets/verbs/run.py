@@ -16,7 +16,7 @@ from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 if TYPE_CHECKING:
     import dagster as dg
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 
 @dataclass(frozen=True)

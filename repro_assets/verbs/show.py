@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.resources.capsule_store import patch_path
-from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.run_records import load_record, run_document
-from repro_assets.resources.run_witnesses import witnesses_of
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
+from repro_assets.resources.code.capsule_store import patch_path
+from repro_assets.resources.reproduction.run_witnesses import witnesses_of
+from repro_assets.resources.tracking.run_lookup import find_parent
+from repro_assets.resources.tracking.run_records import load_record, run_document
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 
 if TYPE_CHECKING:
     import dagster as dg

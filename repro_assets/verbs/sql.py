@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, ReproError
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.resources.lake import Lake
-from repro_assets.resources.lake_views import View, views
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.read_errors import cause
+from repro_assets.resources.outputs.lake import Lake
+from repro_assets.resources.outputs.lake_views import View, views
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.read_errors import cause
 
 if TYPE_CHECKING:
     import dagster as dg

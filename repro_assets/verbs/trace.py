@@ -9,11 +9,11 @@ from repro_assets.errors import BadInput, Blocked, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.output import Output
 from repro_assets.pins.run_record import RunRecord, StageRecord
-from repro_assets.resources.lake import Lake
-from repro_assets.resources.original_outputs import stored_output
-from repro_assets.resources.run_lookup import find_parent, newest_parent
-from repro_assets.resources.run_records import load_record
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
+from repro_assets.resources.outputs.lake import Lake
+from repro_assets.resources.reproduction.original_outputs import stored_output
+from repro_assets.resources.tracking.run_lookup import find_parent, newest_parent
+from repro_assets.resources.tracking.run_records import load_record
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 from repro_assets.steps.split import KEY, PEOPLE
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 from repro_assets.errors import BadInput, Outside
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.dagster_home import open_instance
-from repro_assets.resources.tracking_store import initialise
+from repro_assets.resources.tracking.store import initialise
 from repro_assets.settings import Settings
 from repro_assets.verbs.reap import reap
 

@@ -10,11 +10,11 @@ from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
 from repro_assets.pins.retention import Holder, kept_keys, kept_versions, named_versions
-from repro_assets.resources.given_up import GivenUp, give_up, given_up
 from repro_assets.resources.known_secrets import clean
+from repro_assets.resources.raw.given_up import GivenUp, give_up, given_up
 
 if TYPE_CHECKING:
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 SCHEMA = "repro-unpin/1"
 _LONGEST = 500

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, VacuumPlan, kept_keys, kept_versions, plan_vacuum
-from repro_assets.resources import given_up as record
-from repro_assets.resources.expiry import record_vacuum
-from repro_assets.resources.table_vacuum import found_files, needed_files, recorded_files, remove_files
+from repro_assets.resources.raw import given_up as record
+from repro_assets.resources.raw.expiry import record_vacuum
+from repro_assets.resources.raw.table_vacuum import found_files, needed_files, recorded_files, remove_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 SCHEMA = "repro-vacuum/1"
 _LISTED = 1000

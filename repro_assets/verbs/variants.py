@@ -18,11 +18,11 @@ from repro_assets.pins.run_difference import flat
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.pins.variant import Outcome
 from repro_assets.pins.verdict import Verdict
-from repro_assets.resources.known_results import Known, of_a_reproduction, of_a_run
-from repro_assets.resources.recipes import Pantry
-from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.run_records import load_record
-from repro_assets.resources.tracking_store import connect, initialise, speaking_of
+from repro_assets.resources.reproduction.known_results import Known, of_a_reproduction, of_a_run
+from repro_assets.resources.reproduction.recipes import Pantry
+from repro_assets.resources.tracking.run_lookup import find_parent
+from repro_assets.resources.tracking.run_records import load_record
+from repro_assets.resources.tracking.store import connect, initialise, speaking_of
 from repro_assets.settings import Settings
 from repro_assets.verbs.reproduce import reproduce
 

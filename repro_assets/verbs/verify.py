@@ -10,12 +10,12 @@ from repro_assets.errors import BadInput, Blocked, DataDamaged, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
 from repro_assets.pins.retention import Holder, named_versions
-from repro_assets.resources.belonging import all_experiments
-from repro_assets.resources.holders import KEY_TAG, manifest_runs, of_manifests, of_people
+from repro_assets.resources.keeping.belonging import all_experiments
+from repro_assets.resources.keeping.holders import KEY_TAG, manifest_runs, of_manifests, of_people
+from repro_assets.resources.keeping.proofs import Proved, Stores, pinned_version
 from repro_assets.resources.progress import PROGRESS
-from repro_assets.resources.proofs import Proved, Stores, pinned_version
-from repro_assets.resources.run_lookup import REPRODUCES_TAG
-from repro_assets.resources.run_records import load_record
+from repro_assets.resources.tracking.run_lookup import REPRODUCES_TAG
+from repro_assets.resources.tracking.run_records import load_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

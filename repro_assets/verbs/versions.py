@@ -13,12 +13,12 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data import Commit
 from repro_assets.pins.data_history import DataVersion, data_versions
 from repro_assets.pins.data_version import decode
-from repro_assets.resources.given_up import given_up
+from repro_assets.resources.raw.given_up import given_up
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from repro_assets.resources.raw_tables import RawTables
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 _MOST_MATERIALIZATIONS = 10_000
 

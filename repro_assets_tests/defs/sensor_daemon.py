@@ -11,7 +11,7 @@ import pytest
 from repro_assets.defs.partitions import registered
 from repro_assets.defs.sensors import new_data_versions
 from repro_assets.errors import ReproError
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets_tests.unit.delta_log import ADDED_ROWS, commit_file, log_file, write_commit
 
 LONG_AGO = 1_600_000_000

@@ -17,9 +17,9 @@ from repro_assets.definitions import defs
 from repro_assets.defs.partitions import registered
 from repro_assets.defs.run_pins import OWNER_TAG
 from repro_assets.pins.data_history import data_versions
-from repro_assets.resources import delta_log
 from repro_assets.resources.process_owner import current_owner
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw import delta_log
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets_tests.defs.sensor_daemon import Daemon, key, publish, said, settle
 from repro_assets_tests.unit.delta_log import ADDED_ROWS, commit_file, log_file, metadata, write_commit, write_table
 
@@ -240,7 +240,7 @@ def test_a_tick_loads_no_engine(daemon) -> None:
     program = (
         "import sys, dagster as dg\n"
         "from repro_assets.definitions import defs\n"
-        "from repro_assets.resources.raw_tables import RawTables\n"
+        "from repro_assets.resources.raw.raw_tables import RawTables\n"
         "sensor = defs.resolve_sensor_def('new_data_versions')\n"
         "with dg.DagsterInstance.ephemeral() as instance:\n"
         "    raw_tables = RawTables(lake=sys.argv[1])\n"

@@ -13,7 +13,7 @@ import pytest
 
 from repro_assets import settings
 from repro_assets.pins.environment import parse_lock
-from repro_assets.resources.uv_tool import find_uv
+from repro_assets.resources.environments.uv_tool import find_uv
 from repro_assets.sample.generate import generate
 from repro_assets_tests.installation import Installation
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from repro_assets.resources.capsule_store import capsule_path, read_files, unpack
+from repro_assets.resources.code.capsule_store import capsule_path, read_files, unpack
 
 PROJECT = Path(__file__).resolve().parents[2]
 CAPTURE = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from repro_assets.resources.source_tree import capture
+from repro_assets.resources.code.source_tree import capture
 from repro_assets.settings import load
 pin = capture(load().project, Path(sys.argv[1]))
 json.dump({"project": str(load().project), **asdict(pin)}, sys.stdout)

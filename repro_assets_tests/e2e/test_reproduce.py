@@ -31,14 +31,14 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.contract import Request
 from repro_assets.pins.run_record import RunRecord
 from repro_assets.pins.verdict import Verdict
-from repro_assets.resources.capsule_process import run_capsule, write_envs
-from repro_assets.resources.capsule_store import unpack
-from repro_assets.resources.preflight import Surroundings
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.reproducing import Way, reproduce
-from repro_assets.resources.run_records import load_record
-from repro_assets.resources.tracking_store import connect, initialise
-from repro_assets.resources.workspaces import Workspace, workspace
+from repro_assets.resources.code.capsule_store import unpack
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.reproduction.capsule_process import run_capsule, write_envs
+from repro_assets.resources.reproduction.preflight import Surroundings
+from repro_assets.resources.reproduction.reproducing import Way, reproduce
+from repro_assets.resources.reproduction.workspaces import Workspace, workspace
+from repro_assets.resources.tracking.run_records import load_record
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.sample.generate import generate
 from repro_assets.steps.feature_columns import ORDINALS
 from repro_assets.steps.model_inference import PROBABILITIES

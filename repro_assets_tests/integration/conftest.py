@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from repro_assets.resources.tracking_store import connect
+from repro_assets.resources.tracking.store import connect
 from repro_assets_tests.integration.mlflow_store import SqliteStore
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from repro_assets.resources.tracking_store import connect
+from repro_assets.resources.tracking.store import connect
 
 
 class SqliteStore:

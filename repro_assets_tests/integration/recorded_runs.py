@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro_assets.pins.manifest import manifest_digest, run_manifest
-from repro_assets.resources.tracking_records import log_documents
+from repro_assets.resources.tracking.records import log_documents
 from repro_assets_tests.unit.pins.run_records import KEY, ORDER, manifest
 
 UPSTREAM = {

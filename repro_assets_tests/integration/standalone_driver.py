@@ -18,9 +18,9 @@ import psutil
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import ReproError
-from repro_assets.resources import cluster_members, spark_cluster
-from repro_assets.resources.standalone_processes import members
-from repro_assets.resources.standalone_state import ClusterState, folder_of, read_state
+from repro_assets.resources.spark import cluster_members, spark_cluster
+from repro_assets.resources.spark.standalone_processes import members
+from repro_assets.resources.spark.standalone_state import ClusterState, folder_of, read_state
 
 NAME = "standalone-2x1-v1"
 ROWS = 1000

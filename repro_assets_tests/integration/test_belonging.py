@@ -9,8 +9,8 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
-from repro_assets.resources.belonging import claim, open_holders
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.keeping.belonging import claim, open_holders
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
 from repro_assets_tests.unit.pins.run_records import KEY
 

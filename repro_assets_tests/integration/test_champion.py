@@ -22,14 +22,19 @@ from repro_assets.pins.champion import Champion, ChampionFile
 from repro_assets.pins.model_digest import model_digest
 from repro_assets.pins.output import Output, output_digest
 from repro_assets.pins.preflight import Finding
-from repro_assets.resources.champion_models import located, present_champion, read_champion, require_same_split
-from repro_assets.resources.champions import champions, move_champion, registered_name
-from repro_assets.resources.lake import Lake, new_attempt
-from repro_assets.resources.model_file import dump_model
-from repro_assets.resources.model_registry import register
-from repro_assets.resources.preflight import Surroundings
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.outputs.lake import Lake, new_attempt
+from repro_assets.resources.outputs.model_file import dump_model
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.reproduction.champion_models import (
+    located,
+    present_champion,
+    read_champion,
+    require_same_split,
+)
+from repro_assets.resources.reproduction.preflight import Surroundings
+from repro_assets.resources.tracking.champions import champions, move_champion, registered_name
+from repro_assets.resources.tracking.model_registry import register
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.verbs.trace import NoSuchRow, trace
 from repro_assets.verbs.trace_printing import lines
 from repro_assets_tests.integration.recorded_runs import nested_of, record_run

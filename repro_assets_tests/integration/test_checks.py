@@ -17,7 +17,7 @@ from repro_assets.defs.assets import features as features_module
 from repro_assets.defs.assets import predictions as predictions_module
 from repro_assets.defs.assets import train_test_snapshot as snapshot_module
 from repro_assets.defs.chain_run import chain_config
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.sample.generate import generate
 from repro_assets.verbs.ingest import ingest_files
 from repro_assets.verbs.versions import register_all

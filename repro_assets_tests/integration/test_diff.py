@@ -16,9 +16,9 @@ from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.capsule import Entry, pack
 from repro_assets.pins.output import Output, output_digest
-from repro_assets.resources.capsule_store import capsule_path, keep
-from repro_assets.resources.lake import Lake, new_attempt
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.code.capsule_store import capsule_path, keep
+from repro_assets.resources.outputs.lake import Lake, new_attempt
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.verbs.diff import Difference, diff
 from repro_assets.verbs.diff_printing import lines
 from repro_assets_tests.integration.recorded_runs import record_run

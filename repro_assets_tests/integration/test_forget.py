@@ -14,8 +14,8 @@ import pytest
 
 from repro_assets.errors import BadInput, VersionExpired
 from repro_assets.pins.retention import Holder
-from repro_assets.resources.given_up import given_up
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.given_up import given_up
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import Settings
 from repro_assets.verbs.forget import Ways, forget, plan, require_forgotten
 from repro_assets_tests.integration.test_preflight_spark import forget as forget_log

@@ -17,7 +17,7 @@ from repro_assets.feeds.jhu import LEADING_COLUMNS
 from repro_assets.feeds.kaggle import COLUMNS
 from repro_assets.feeds.published_file import open_published
 from repro_assets.feeds.registry import FEEDS
-from repro_assets.resources.raw_tables import raw_table_uri
+from repro_assets.resources.raw.raw_tables import raw_table_uri
 from repro_assets.settings import Settings
 from repro_assets.verbs.ingest import IngestRecord, IngestResult, IngestStopped, ingest_files, ingest_git
 

@@ -15,7 +15,7 @@ from repro_assets.feeds.anomalies import AnomalyRefused
 from repro_assets.feeds.history import read_commit_info, read_history
 from repro_assets.feeds.jhu import LEADING_COLUMNS
 from repro_assets.feeds.kaggle import COLUMNS
-from repro_assets.resources.raw_tables import raw_table_uri
+from repro_assets.resources.raw.raw_tables import raw_table_uri
 from repro_assets.settings import Settings
 from repro_assets.verbs import ingest as verb
 from repro_assets.verbs.ingest import IngestResult, IngestStopped, ingest_files

@@ -14,8 +14,8 @@ from repro_assets.feeds.history import read_history
 from repro_assets.feeds.kaggle import parse_jobs
 from repro_assets.pins.data import DataPin, RowsPin
 from repro_assets.pins.fingerprint import fingerprint
-from repro_assets.resources.raw_tables import RawTables, raw_table_uri
-from repro_assets.resources.row_difference import FEED, row_difference
+from repro_assets.resources.raw.raw_tables import RawTables, raw_table_uri
+from repro_assets.resources.raw.row_difference import FEED, row_difference
 from repro_assets.settings import Settings
 from repro_assets.verbs.ingest import IngestResult, ingest_files
 

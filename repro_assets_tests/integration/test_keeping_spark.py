@@ -21,10 +21,10 @@ from deltalake import DeltaTable
 from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, ReproError, TableReplaced, VersionExpired
 from repro_assets.pins.data import DataPin
 from repro_assets.pins.retention import Holder
-from repro_assets.resources.proofs import raw_version
-from repro_assets.resources.raw_rows import rows_without_spark
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.table_files import files_of_version
+from repro_assets.resources.keeping.proofs import raw_version
+from repro_assets.resources.raw.raw_rows import rows_without_spark
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.table_files import files_of_version
 from repro_assets.verbs.sql import plan as plan_query
 from repro_assets.verbs.sql import sql
 from repro_assets.verbs.vacuum import plan, vacuum

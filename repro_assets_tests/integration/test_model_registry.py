@@ -9,9 +9,9 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, Outside
-from repro_assets.resources.model_registry import move_candidate, register
-from repro_assets.resources.tracking_confirmations import add_confirmation, add_conflict
-from repro_assets.resources.tracking_store import initialise
+from repro_assets.resources.tracking.confirmations import add_confirmation, add_conflict
+from repro_assets.resources.tracking.model_registry import move_candidate, register
+from repro_assets.resources.tracking.store import initialise
 from repro_assets_tests.integration.mlflow_store import SqliteStore
 
 NAME = "study_model"

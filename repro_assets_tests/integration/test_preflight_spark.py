@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.raw_version import examine
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.raw_version import examine
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

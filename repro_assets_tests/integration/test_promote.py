@@ -11,11 +11,11 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.verdict import Component, StageComparison, Verdict
-from repro_assets.resources.given_up import give_up, take_back
-from repro_assets.resources.model_registry import register
-from repro_assets.resources.reproducing import Reproduction
-from repro_assets.resources.tracking_store import connect, initialise
-from repro_assets.resources.tracking_verdicts import log_verdict
+from repro_assets.resources.raw.given_up import give_up, take_back
+from repro_assets.resources.reproduction.reproducing import Reproduction
+from repro_assets.resources.reproduction.verdict_runs import log_verdict
+from repro_assets.resources.tracking.model_registry import register
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
 from repro_assets.verbs.promote import NotPromoted, Promotion, promote, require_promoted
 from repro_assets_tests.integration.recorded_runs import nested_of, record_run

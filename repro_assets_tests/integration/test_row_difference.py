@@ -10,9 +10,9 @@ import pytest
 
 from repro_assets.errors import VersionExpired
 from repro_assets.pins.data import DataPin, RowsPin
-from repro_assets.resources.raw_tables import RawTables
-from repro_assets.resources.row_difference import FEED, VERSIONS, RowDifference, row_difference
-from repro_assets.resources.table_files import files_of_version
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.row_difference import FEED, VERSIONS, RowDifference, row_difference
+from repro_assets.resources.raw.table_files import files_of_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

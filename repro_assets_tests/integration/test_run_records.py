@@ -15,12 +15,12 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.contract import Result
 from repro_assets.pins.manifest import manifest_digest, run_manifest
 from repro_assets.pins.verdict import Evidence, Verdict, blocked, judge
-from repro_assets.resources.reproducing import Reproduction
-from repro_assets.resources.run_lookup import find_parent
-from repro_assets.resources.run_records import load_record
-from repro_assets.resources.tracking_records import log_documents
-from repro_assets.resources.tracking_store import connect, initialise
-from repro_assets.resources.tracking_verdicts import log_verdict, reproduced, verdicts_on
+from repro_assets.resources.reproduction.reproducing import Reproduction
+from repro_assets.resources.reproduction.verdict_runs import log_verdict, reproduced, verdicts_on
+from repro_assets.resources.tracking.records import log_documents
+from repro_assets.resources.tracking.run_lookup import find_parent
+from repro_assets.resources.tracking.run_records import load_record
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
 from repro_assets_tests.unit.pins.run_records import KEY, ORDER, manifest
 

@@ -11,10 +11,10 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.verdict import Component, Verdict
-from repro_assets.resources.reproducing import Reproduction
-from repro_assets.resources.tracking_confirmations import add_confirmation, add_conflict
-from repro_assets.resources.tracking_store import connect, initialise
-from repro_assets.resources.tracking_verdicts import log_verdict
+from repro_assets.resources.reproduction.reproducing import Reproduction
+from repro_assets.resources.reproduction.verdict_runs import log_verdict
+from repro_assets.resources.tracking.confirmations import add_confirmation, add_conflict
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
 from repro_assets.verbs.show import show
 from repro_assets_tests.integration.recorded_runs import nested_of, record_run

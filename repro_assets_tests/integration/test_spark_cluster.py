@@ -17,9 +17,9 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.errors import ClusterMismatch
 from repro_assets.pins.compute import ClusterFile, parse_cluster, require_effective
-from repro_assets.resources.effective_settings import effective_settings
-from repro_assets.resources.receipt import compute_receipt
-from repro_assets.resources.spark_cluster import (
+from repro_assets.resources.spark.effective_settings import effective_settings
+from repro_assets.resources.spark.receipt import compute_receipt
+from repro_assets.resources.spark.spark_cluster import (
     SparkClusterResource,
     lazy_resource,
     load_cluster,
@@ -117,7 +117,7 @@ from pyspark.sql import SparkSession
 foreign = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 
 from repro_assets.errors import ClusterMismatch
-from repro_assets.resources.spark_cluster import open_session
+from repro_assets.resources.spark.spark_cluster import open_session
 
 try:
     open_session()
@@ -218,7 +218,7 @@ def test_settings_in_the_receipt_are_those_of_the_file_and_those_that_are_not_sp
 
 
 _PLANTED = """
-from repro_assets.resources.spark_cluster import close_session, open_session
+from repro_assets.resources.spark.spark_cluster import close_session, open_session
 
 session = open_session()
 print(session.version, session.conf.get("spark.planted", "not read"))

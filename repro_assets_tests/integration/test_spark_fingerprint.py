@@ -13,7 +13,7 @@ import pytest
 
 from repro_assets.errors import BadInput, NotDeterministic
 from repro_assets.pins.fingerprint import Fingerprint, bucket_count, fingerprint
-from repro_assets.resources.spark_fingerprint import fingerprint_frame
+from repro_assets.resources.spark.spark_fingerprint import fingerprint_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

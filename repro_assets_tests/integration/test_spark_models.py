@@ -17,12 +17,12 @@ from repro_assets.errors import BadInput, DataDamaged
 from repro_assets.pins.champion import Champion, ChampionFile
 from repro_assets.pins.output import Output, output_digest
 from repro_assets.pins.spark_model import spark_model_digest
-from repro_assets.resources.champion_models import located, read_champion
-from repro_assets.resources.lake import Lake, new_attempt
-from repro_assets.resources.receipt import compute_receipt
-from repro_assets.resources.spark_model_file import checked_files, folder_digest, load_pipeline, save_pipeline
-from repro_assets.resources.tracking_models import SPARK_FOLDER, log_spark_model
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.outputs.lake import Lake, new_attempt
+from repro_assets.resources.outputs.spark_model_file import checked_files, folder_digest, load_pipeline, save_pipeline
+from repro_assets.resources.reproduction.champion_models import located, read_champion
+from repro_assets.resources.spark.receipt import compute_receipt
+from repro_assets.resources.tracking.models import SPARK_FOLDER, log_spark_model
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.steps import plots
 from repro_assets.steps.feature_columns import CASE_COLUMNS, FEATURE_COLUMNS
 from repro_assets.steps.model_inference import predict

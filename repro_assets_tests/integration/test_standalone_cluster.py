@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from repro_assets import settings as settings_module
-from repro_assets.resources.spark_cluster import load_cluster
-from repro_assets.resources.standalone_cluster import down, up
-from repro_assets.resources.standalone_processes import members
+from repro_assets.resources.spark.spark_cluster import load_cluster
+from repro_assets.resources.spark.standalone_cluster import down, up
+from repro_assets.resources.spark.standalone_processes import members
 from repro_assets.settings import Settings
 
 pytestmark = pytest.mark.spark
@@ -54,7 +54,7 @@ _REFUSED = """
 import dataclasses
 from pathlib import Path
 from repro_assets.errors import ReproError
-from repro_assets.resources import spark_cluster
+from repro_assets.resources.spark import spark_cluster
 
 real = spark_cluster.join
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from repro_assets.errors import TrackingUnreachable
-from repro_assets.resources.tracking import RunTracker, TrackerFactory
+from repro_assets.resources.tracking.resource import RunTracker, TrackerFactory
 from repro_assets_tests.integration.tracked_assets import (
     EXPERIMENT,
     KEY,

@@ -11,8 +11,8 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
-from repro_assets.resources.tracking import RunTracker
-from repro_assets.resources.tracking_records import delta_dataset
+from repro_assets.resources.tracking.records import delta_dataset
+from repro_assets.resources.tracking.resource import RunTracker
 from repro_assets_tests.integration.tracked_assets import (
     EXPERIMENT,
     FINGERPRINT,

@@ -11,15 +11,15 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.resources.process_owner import current_owner
-from repro_assets.resources.tracking_reaper import reap_mlflow
-from repro_assets.resources.tracking_store import connect, initialise
+from repro_assets.resources.tracking.reaper import reap_mlflow
+from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets_tests.integration.mlflow_store import SqliteStore
 
 EXPERIMENT = "a study"
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from repro_assets import settings
-from repro_assets.resources.tracking import RunTracker
+from repro_assets.resources.tracking.resource import RunTracker
 tracker = RunTracker(settings.load({"REPRO_VAR": sys.argv[1]}), "a study")
 tracker.nested("first")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -80,7 +80,7 @@ def test_an_orphan_is_reaped_once(store, tmp_path) -> None:
 
 
 def test_more_orphans_than_one_page_are_all_reaped(store, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("repro_assets.resources.tracking_reaper._PAGE", 2)
+    monkeypatch.setattr("repro_assets.resources.tracking.reaper._PAGE", 2)
     gone = {"repro.owner": json.dumps({**current_owner(), "started": 1.0})}
     orphans = [running(store, tmp_path, gone) for _ in range(5)]
 

@@ -11,13 +11,13 @@ import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, Outside, TrackingUnreachable
-from repro_assets.resources.tracking_store import connect, initialise, locked
+from repro_assets.resources.tracking.store import connect, initialise, locked
 from repro_assets_tests.integration.mlflow_store import SqliteStore
 
 INITIALISE = """
 import sys
 from repro_assets import settings
-from repro_assets.resources.tracking_store import initialise
+from repro_assets.resources.tracking.store import initialise
 print(initialise(settings.load({"REPRO_VAR": sys.argv[1]}), "a study"))
 """
 
@@ -81,7 +81,7 @@ def test_a_dead_server_is_named_without_its_password() -> None:
 def test_a_server_that_accepts_and_never_answers_is_given_up_within_15_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        code = f"from repro_assets.resources.tracking_store import connect; connect({uri!r})"
+        code = f"from repro_assets.resources.tracking.store import connect; connect({uri!r})"
         imports, deadline = 30, 15
         tried = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=imports + deadline

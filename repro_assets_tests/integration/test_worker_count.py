@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from repro_assets.resources.spark_fingerprint import fingerprint_frame
+from repro_assets.resources.spark.spark_fingerprint import fingerprint_frame
 from repro_assets.steps.spark_fit import in_one_partition
 from repro_assets.steps.split import split
 from repro_assets_tests.naive_steps import naive_result

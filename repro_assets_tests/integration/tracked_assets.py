@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from repro_assets.resources.tracking import RunTracker, TrackerFactory
+from repro_assets.resources.tracking.resource import RunTracker, TrackerFactory
 from repro_assets_tests.integration.mlflow_store import SqliteStore
 
 EXPERIMENT = "a study"

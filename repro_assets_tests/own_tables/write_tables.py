@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from repro_assets import settings
-from repro_assets.resources.raw_tables import raw_table_uri
-from repro_assets.resources.spark_cluster import open_session
+from repro_assets.resources.raw.raw_tables import raw_table_uri
+from repro_assets.resources.spark.spark_cluster import open_session
 
 CUSTOMERS = 400
 REGIONS = ("north", "east", "south", "west")

@@ -16,16 +16,15 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 def _tree() -> list[str]:
     block = README.split("```\nenvs/ ")[1].split("```")[0]
-    paths, parent = [], ""
+    paths: list[str] = []
+    parents: dict[int, str] = {}
     for line in ("envs/ " + block).splitlines():
         name = line.split()[0] if line.strip() else ""
         if not name:
             continue
-        if line.startswith("  "):
-            paths.append(parent + name)
-        else:
-            parent = name
-            paths.append(name)
+        depth = (len(line) - len(line.lstrip())) // 2
+        parents[depth] = parents.get(depth - 1, "") + name
+        paths.append(parents[depth])
     return paths
 
 
@@ -41,6 +40,11 @@ def test_every_folder_and_module_at_the_top_of_the_package_is_in_the_tree() -> N
         for path in package.iterdir()
         if path.name not in ("__pycache__", "__init__.py")
     }
+    assert found <= set(_tree()), found - set(_tree())
+
+
+def test_every_folder_of_the_resources_is_in_the_tree() -> None:
+    found = {f"repro_assets/resources/{path.name}/" for path in (PROJECT / "repro_assets/resources").glob("[a-z]*/")}
     assert found <= set(_tree()), found - set(_tree())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro_assets_tests.unit.resources.trees import FILES, make_repository, write
+from repro_assets_tests.unit.resources.code.trees import FILES, make_repository, write
 
 
 @pytest.fixture

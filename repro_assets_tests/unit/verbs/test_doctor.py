@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import Outside
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import Settings
 from repro_assets.verbs import doctor
 from repro_assets.verbs.doctor import CHECKS, Complaint, Diagnosis, document, examine, require_well, retention_statement

@@ -13,7 +13,7 @@ import pytest
 
 from repro_assets.errors import BadInput, DataDamaged, EnvironmentUnavailable
 from repro_assets.pins.version_file import register
-from repro_assets.resources.conda_env import load_environment
+from repro_assets.resources.environments.conda_env import load_environment
 from repro_assets.settings import Settings
 from repro_assets.verbs.environments import (
     CheckedEnvironment,

@@ -22,8 +22,8 @@ from repro_assets.feeds.kaggle import COLUMNS
 from repro_assets.feeds.publication import Anomaly, to_user_metadata
 from repro_assets.feeds.published_file import open_published
 from repro_assets.feeds.registry import FEEDS
-from repro_assets.resources import table_lock
-from repro_assets.resources.table_lock import hold_table
+from repro_assets.resources.raw import table_lock
+from repro_assets.resources.raw.table_lock import hold_table
 from repro_assets.settings import Settings
 from repro_assets.verbs.ingest import IngestResult, IngestStopped, ingest_files, ingest_git
 

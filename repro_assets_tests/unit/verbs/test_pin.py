@@ -12,10 +12,10 @@ import pytest
 from repro_assets.errors import BadInput, NoSuchVersion, Outside, VersionExpired
 from repro_assets.feeds.publication import Publication, to_user_metadata
 from repro_assets.pins.retention import Holder
-from repro_assets.resources import table_lock
-from repro_assets.resources.given_up import give_up, given_up
-from repro_assets.resources.proofs import Stores
-from repro_assets.resources.raw_tables import RawTables
+from repro_assets.resources.keeping.proofs import Stores
+from repro_assets.resources.raw import table_lock
+from repro_assets.resources.raw.given_up import give_up, given_up
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import load
 from repro_assets.verbs import commands_data
 from repro_assets.verbs.pin import pin, plan

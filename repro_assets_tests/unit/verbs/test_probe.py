@@ -10,9 +10,9 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput, Blocked, ClusterUnavailable
 from repro_assets.pins.compute import parse_cluster
 from repro_assets.pins.tolerance import Trial, Variant, obstacle
-from repro_assets.resources import probing
-from repro_assets.resources.probing import standard_variants, varied
-from repro_assets.resources.spark_cluster import load_cluster
+from repro_assets.resources.reproduction import probing
+from repro_assets.resources.reproduction.probing import standard_variants, varied
+from repro_assets.resources.spark.spark_cluster import load_cluster
 from repro_assets.verbs import probe
 from repro_assets.verbs.probe import NoTolerance, Probe, fitting, plan, require_reachable, require_tolerance
 from repro_assets.verbs.probe_printing import table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from repro_assets.resources.capsule_store import patch_path
+from repro_assets.resources.code.capsule_store import patch_path
 from repro_assets.verbs.show import patch_of
 
 CODE = {"capsule": "a" * 64, "commit": "b" * 40, "dirty": True}

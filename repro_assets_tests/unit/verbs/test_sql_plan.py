@@ -10,7 +10,7 @@ import pytest
 
 from repro_assets.errors import BadInput
 from repro_assets.pins.output import Output, Part
-from repro_assets.resources.lake_views import view_names
+from repro_assets.resources.outputs.lake_views import view_names
 from repro_assets.verbs import sql_printing
 from repro_assets.verbs.sql import Answer, plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repro_assets.errors import DataDamaged, VersionExpired
-from repro_assets.resources.proofs import Proved
+from repro_assets.resources.keeping.proofs import Proved
 from repro_assets.verbs.verify import report, require_whole
 
 DAMAGE = DataDamaged("a file is damaged", where="file:///lake/a.parquet", stored="found", expected="expected")

@@ -1,0 +1,1 @@
+"""Code: the source tree captured as a capsule, stored, proved, and compared with git."""

@@ -1,0 +1,1 @@
+"""Environments: the running interpreter held against its lock, and others made from theirs."""

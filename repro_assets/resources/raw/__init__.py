@@ -1,0 +1,1 @@
+"""Raw Delta tables: their logs, pinned reads, file digests, and what removes or damages a version."""

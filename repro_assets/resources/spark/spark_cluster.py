@@ -1,0 +1,366 @@
+"""The Spark session of a cluster file: built from that file alone, on first use, and read back.
+
+Read back means: the settings from every place where they take effect (`resources.effective_settings`), and on a
+standalone cluster the executors that registered (`resources.cluster_members`). It is done when the session opens and
+again for every receipt, since a step can change a setting and a worker can die.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import threading
+from collections.abc import Generator, Mapping, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from repro_assets import settings as settings_module
+from repro_assets.errors import BadInput, ClusterMismatch, ClusterUnavailable
+from repro_assets.pins.cluster_use import require_usable
+from repro_assets.pins.compute import (
+    DATABRICKS,
+    STANDALONE,
+    ClusterFile,
+    check_name,
+    parse_cluster,
+    require_effective,
+    require_variables,
+)
+from repro_assets.pins.standalone import require_members
+from repro_assets.pins.version_file import verified_bytes
+from repro_assets.resources.known_secrets import note_variable
+from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
+from repro_assets.resources.spark.effective_settings import effective_settings
+from repro_assets.resources.spark.jars import jar_paths
+from repro_assets.resources.spark.receipt import compute_receipt
+from repro_assets.resources.spark.standalone_cluster import join
+from repro_assets.settings import DEFAULT_CLUSTER, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_REDACTION = "spark.redaction.regex"
+_CONF_DIR = Path(__file__).parent / "spark_conf"
+_PACKAGE_PARENT = Path(__file__).parents[3]
+_SUBMIT_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
+# What would bring in another Spark, settings of other files, a JVM that runs already, or options of the JVM: a
+# reproduction sees none of them (`capsule_process`). Left are where this host listens and keeps its scratch files.
+_FOREIGN = (
+    *("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
+    *("HADOOP_CONF_DIR", "YARN_CONF_DIR"),  # Spark's launcher puts these folders on the class path
+)
+_KEPT = ("SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS")
+# Spark itself asks a master that does not let it in for a minute; a JVM starts within seconds, or a minute under load.
+_START_SECONDS = 240.0
+
+
+class _Process:
+    """What this process has bound itself to: one JVM holds one SparkContext."""
+
+    cluster: ClusterFile | None = None
+    session: SparkSession | None = None
+    watch: Watch | None = None
+
+
+def load_cluster(name: str, settings: Settings) -> ClusterFile:
+    """Read `envs/clusters/NAME.json`.
+
+    Raises:
+        BadInput: There is no such file, it is malformed, or nothing may be run on it (`pins.cluster_use`).
+        EditedUnderOldName: It is not the one that `envs/digests.lock` names.
+    """
+    folder = settings.envs / "clusters"
+    path = folder / f"{check_name(name, 'cluster')}.json"
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
+        raise BadInput("no such cluster file", where=path, expected=f"one of: {known}")
+    cluster = parse_cluster(name, verified_bytes(path).decode())
+    require_usable(cluster)
+    for variable in cluster.variables.values():
+        note_variable(variable)
+    return cluster
+
+
+def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Settings | None = None) -> SparkSession:
+    """Open, or return, this process's session of a cluster file.
+
+    Raises:
+        ClusterMismatch: Another cluster is open here, what was read back is not what the file says, or the cluster is
+            one that this project does not run on.
+        ClusterUnavailable: The standalone cluster is not up, not whole, or does not let this process in.
+    """
+    here = settings or settings_module.load()
+    wanted = load_cluster(cluster, here) if isinstance(cluster, str) else cluster
+    if _Process.session is not None and _Process.cluster is not None:
+        if _Process.cluster.sha256 != wanted.sha256:
+            raise ClusterMismatch(
+                "this process already runs another cluster",
+                stored=_Process.cluster.name,
+                expected=wanted.name,
+                fix=f"Start a fresh process with `--cluster {wanted.name}`",
+            )
+        return _Process.session
+    require_runnable(wanted)
+    require_variables(wanted, os.environ)
+    wanted.resolved(os.environ)  # what is not set is said before anything starts
+    prepare_environment(os.environ)
+    if wanted.kind == STANDALONE:
+        wanted, session = _join(wanted, here)
+    else:
+        session = _start(wanted, here)
+    _Process.cluster, _Process.session = wanted, session
+    try:
+        _require_declared(wanted, session)
+    except BaseException:
+        close_session()
+        raise
+    if wanted.kind == STANDALONE:
+        _Process.watch = Watch(session, wanted)
+    return session
+
+
+def prepare_environment(environment: MutableMapping[str, str]) -> None:
+    """Take out of an environment whatever could make the JVM another one than the cluster file's; it stays out.
+
+    Args:
+        environment: Of the process that is going to start the JVM; changed in place.
+    """
+    for name in [name for name in environment if name.startswith(_FOREIGN) and name not in _KEPT]:
+        del environment[name]
+    environment["SPARK_CONF_DIR"] = str(_CONF_DIR)
+    # Workers in the environment that was pinned: Spark would take whatever `python3` is on PATH.
+    environment["PYSPARK_PYTHON"] = sys.executable
+
+
+def close_session() -> None:
+    """Stop this process's session, if there is one."""
+    if _Process.watch is not None:
+        _Process.watch.close()
+    if _Process.session is not None:
+        _Process.session.stop()
+    _Process.cluster = _Process.session = _Process.watch = None
+
+
+def require_runnable(cluster: ClusterFile) -> None:
+    """Refuse a cluster that this project describes and does not run on.
+
+    Raises:
+        ClusterMismatch: Says what running on it would need.
+    """
+    if cluster.kind == DATABRICKS:
+        raise ClusterMismatch(
+            f"cluster {cluster.name} is one of Databricks, and runs are carried out on this host",
+            where=f"envs/clusters/{cluster.name}.json",
+            stored=f"spark_version {cluster.spark_version}",
+            expected="a master local[N] or spark://127.0.0.1:0",
+            fix="It would need a workspace with its host and token, a lake that both reach (REPRO_LAKE at an object "
+            "store), and this project with a lock for that runtime's Python, Spark and Delta installed on the cluster",
+        )
+
+
+def receipt() -> dict[str, Any]:
+    """What this process computes with; its session is compared with the cluster file again.
+
+    Raises:
+        ClusterMismatch: A setting is another one by now.
+        ClusterUnavailable: An executor is gone and none came in its place.
+    """
+    if _Process.session is None or _Process.cluster is None:
+        return compute_receipt(None)
+    _require_declared(_Process.cluster, _Process.session)
+    return compute_receipt(_Process.session, declared=_Process.cluster.settings())
+
+
+def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
+    if session.version != cluster.spark_version:
+        raise ClusterMismatch(
+            f"cluster {cluster.name} is for another Spark than the session's",
+            stored=session.version,
+            expected=cluster.spark_version,
+            fix="Start a fresh process, in the environment that holds it",
+        )
+    require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
+    if cluster.kind == STANDALONE:
+        wait_for_members(session, cluster)
+        require_members(cluster, members(session))
+
+
+def _join(cluster: ClusterFile, settings: Settings) -> tuple[ClusterFile, SparkSession]:
+    """Open a session on a standalone cluster; returns the cluster with its real address too."""
+    from py4j.protocol import Py4JError
+    from pyspark import SparkContext
+    from pyspark.errors import PySparkException
+
+    joined = join(cluster, settings)
+    if SparkContext._gateway is not None:
+        raise ClusterMismatch(
+            "this process already runs a JVM of another session",
+            expected=cluster.name,
+            fix=f"Start a fresh process with `--cluster {cluster.name}`",
+        )
+    try:
+        with _secret_given(joined.settings_file), _bounded():
+            return joined.cluster, _start(joined.cluster, settings)
+    except (Py4JError, PySparkException, OSError) as error:
+        raise ClusterUnavailable(
+            f"cluster {cluster.name} does not let this process in",
+            where=joined.cluster.master,
+            stored=(str(error).splitlines() or [type(error).__name__])[0],
+            fix=f"Its secret may be another one: run `repro cluster down {cluster.name}` "
+            f"and `repro cluster up {cluster.name}`",
+        ) from error
+
+
+@contextmanager
+def _secret_given(settings_file: Path) -> Generator[None, None, None]:
+    """Let Spark's launcher read a file of settings: given as a setting, the secret would be on a command line."""
+    os.environ[_SUBMIT_ARGUMENTS] = f"{shlex.join(['--properties-file', str(settings_file)])} pyspark-shell"
+    try:
+        yield
+    finally:
+        del os.environ[_SUBMIT_ARGUMENTS]
+
+
+@contextmanager
+def _bounded() -> Generator[None, None, None]:
+    """End the JVM if the session does not open in time: what waits for its answer fails then, and goes on."""
+    opened = threading.Event()
+
+    def end_if_late() -> None:
+        from pyspark import SparkContext
+
+        patience = _START_SECONDS
+        while not opened.wait(patience):
+            process = getattr(SparkContext._gateway, "proc", None)
+            if process is not None:
+                process.kill()
+            patience = 1.0  # the JVM itself may not be there yet
+
+    watch = threading.Thread(target=end_if_late, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        opened.set()
+        watch.join()
+
+
+def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
+    import pyspark
+    from dagster_pyspark.resources import spark_session_from_config
+
+    if pyspark.__version__ != cluster.spark_version:
+        raise ClusterMismatch(
+            f"cluster {cluster.name} is for another Spark",
+            stored=pyspark.__version__,
+            expected=cluster.spark_version,
+            fix="Use the environment that holds it",
+        )
+    wanted = {**cluster.settings(), **_placement(cluster, settings)}
+    with _stdout_kept():
+        if cluster.variables:
+            wanted |= _hiding(cluster)
+            _start_jvm(wanted)
+            wanted |= cluster.resolved(os.environ)
+        session: SparkSession = spark_session_from_config(wanted)  # type: ignore[no-untyped-call] # left untyped there
+    return session
+
+
+def _start_jvm(settings: Mapping[str, str]) -> None:
+    """Start the JVM before it is told what variables hold: pyspark puts every setting on its command line."""
+    from pyspark import SparkConf, SparkContext
+
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    SparkContext._ensure_initialized(conf=conf)
+
+
+def _hiding(cluster: ClusterFile) -> dict[str, str]:
+    """Let Spark leave these settings out of its own logs and pages, whatever they are called."""
+    names = "|".join(re.escape(name) for name in sorted(cluster.variables))
+    return {} if _REDACTION in cluster.spark_conf else {_REDACTION: f"(?i)secret|password|token|access[.]?key|{names}"}
+
+
+@contextmanager
+def _stdout_kept() -> Generator[None, None, None]:
+    """Give what starts meanwhile our stderr as its stdout.
+
+    The JVM writes its own warnings (`CodeCache is full`) to stdout, into the middle of a JSON document.
+    """
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
+
+
+def _placement(cluster: ClusterFile, settings: Settings) -> dict[str, str]:
+    """Settings that say where this installation lives; they are no part of what computes."""
+    return {
+        "spark.app.name": "repro_assets",
+        "spark.jars": ",".join(str(path) for path in jar_paths(cluster.jars, settings.jars)),
+        "spark.sql.warehouse.dir": (settings.var / "spark-warehouse").as_uri(),
+        # Python workers of another process import what this process imports, and not what happens to be installed.
+        **({"spark.executorEnv.PYTHONPATH": str(_PACKAGE_PARENT)} if cluster.kind == STANDALONE else {}),
+    }
+
+
+class SparkClusterResource(dg.ConfigurableResource[Any]):
+    """Injects a versioned Spark cluster into assets.
+
+    What assets get is a `dagster_pyspark.PySparkResource` (its lazy form): `.spark_session` and `.spark_context`
+    open the session on first use, so that a run that reuses everything starts no JVM.
+
+    Attributes:
+        name: A file of `envs/clusters/`, without `.json`.
+    """
+
+    name: str = DEFAULT_CLUSTER
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Any, None, None]:
+        """Give the lazy resource; the session stays open for the next run of this process."""
+        yield self.create_resource(context)
+
+    def create_resource(self, context: dg.InitResourceContext) -> Any:  # noqa: ARG002 # Dagster's signature
+        """Build the lazy resource of the cluster file; the file is read now, the JVM starts later."""
+        cluster = load_cluster(self.name, settings_module.load())
+        require_runnable(cluster)
+        return lazy_resource(cluster)
+
+
+def lazy_resource(cluster: ClusterFile) -> Any:
+    """A `PySparkResource` whose session is opened by `open_session` on first use.
+
+    A function and not a module-level class: subclassing needs pyspark imported.
+    """
+    from dagster_pyspark import LazyPySparkResource
+
+    class ClusterResource(LazyPySparkResource):
+        """`LazyPySparkResource` of one cluster file."""
+
+        @property
+        def cluster(self) -> ClusterFile:
+            """The declared cluster."""
+            return cluster
+
+        @property
+        def opened_session(self) -> SparkSession | None:
+            """The session if it was opened in this process; asking does not start a JVM."""
+            return _Process.session
+
+        def receipt(self) -> dict[str, Any]:
+            """What this process computes with, compared with the file once more."""
+            return receipt()
+
+        def _init_session(self) -> None:
+            self._spark_session = open_session(cluster)
+
+    return ClusterResource(spark_config=dict(cluster.settings()))

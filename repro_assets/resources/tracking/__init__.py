@@ -1,0 +1,1 @@
+"""MLflow: runs, records, models and the registry."""
