@@ -1,4 +1,4 @@
-"""What the stages of one Dagster run share: the proof of environment and code, and the record of the stages so far."""
+"""What the stages of one Dagster run share: the proof of environment, process and code, and the record of the stages so far."""
 
 from __future__ import annotations
 
@@ -52,10 +52,15 @@ class RunPins:
         return now
 
     def prove(self, context: dg.AssetExecutionContext) -> None:
-        """Check the environment and capture the code, once per run and before anything computes."""
+        """Check environment and process and capture the code, once per run and before anything computes.
+
+        The process too: a model is fitted without a session where its features are reused, and by as many threads as
+        the process has.
+        """
         if self._proved:
             return
         context.resources.conda_env.check()
+        context.resources.spark_cluster.require_process()
         pin = context.resources.source_tree.pin()
         self._proved = True
         if pin.commit:

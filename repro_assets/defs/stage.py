@@ -204,7 +204,7 @@ class Stage:
         self._inputs = {**self._inputs, "champion": champion.digest}
 
     def begin(self) -> None:
-        """Prove environment and code before anything computes; the first stage of a run does it for all."""
+        """Prove environment, process and code before anything computes; the first stage of a run does it for all."""
         self.run.prove(self.context)
         PROGRESS.debug("%s %s: computing", self.data_version, self.asset)
 

@@ -73,7 +73,7 @@ def listening(sessions: list[int]) -> set[tuple[str, int]]:
 
 def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
     """Everything that is looked at while the cluster is whole."""
-    context = spark.sparkContext
+    context, declared = spark.sparkContext, spark_cluster.load_cluster(NAME, settings_module.load())
     secret = (folder / "client.conf").read_text().split()[1]
     places = context.parallelize(range(4), 4).map(place).collect()
     table = str(folder.parents[1] / "lake" / "table")
@@ -82,9 +82,9 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
     places_to_call = listening(sessions)
     lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     spark.conf.set("spark.sql.shuffle.partitions", "7")
-    changed = told(spark_cluster.receipt)
+    changed = told(lambda: spark_cluster.receipt(declared))
     spark.conf.set("spark.sql.shuffle.partitions", "2")
-    receipt = spark_cluster.receipt()
+    receipt = spark_cluster.receipt(declared)
     return {
         "places": places,
         "rows": spark.read.format("delta").load(table).count(),
@@ -107,9 +107,9 @@ def lost(spark: Any, state: ClusterState) -> dict[str, Any]:
     """What comes of a worker that is killed mid-job, and of the last one."""
     cluster_members._PATIENCE_SECONDS = 3.0
     cluster_members._ALONE_SECONDS = 1.0
-    context = spark.sparkContext
+    context, declared = spark.sparkContext, spark_cluster.load_cluster(NAME, settings_module.load())
     total = context.parallelize(range(ROWS), 8).map(killing(int(state.processes["worker-1"]["pid"]))).sum()
-    after_one = told(spark_cluster.receipt)
+    after_one = told(lambda: spark_cluster.receipt(declared))
     os.kill(int(state.processes["worker-2"]["pid"]), signal.SIGKILL)
     try:
         context.parallelize(range(ROWS), 8).sum()

@@ -96,17 +96,10 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     """
     here = settings or settings_module.load()
     wanted = load_cluster(cluster, here) if isinstance(cluster, str) else cluster
-    if _Process.session is not None and _Process.cluster is not None:
-        if _Process.cluster.sha256 != wanted.sha256:
-            raise ClusterMismatch(
-                "this process already runs another cluster",
-                stored=_Process.cluster.name,
-                expected=wanted.name,
-                fix=f"Start a fresh process with `--cluster {wanted.name}`",
-            )
+    require_process(wanted)
+    if _Process.session is not None:
         return _Process.session
     require_runnable(wanted)
-    require_variables(wanted, os.environ)
     wanted.resolved(os.environ)  # what is not set is said before anything starts
     prepare_environment(os.environ)
     if wanted.kind == STANDALONE:
@@ -163,13 +156,33 @@ def require_runnable(cluster: ClusterFile) -> None:
         )
 
 
-def receipt() -> dict[str, Any]:
-    """What this process computes with; its session is compared with the cluster file again.
+def require_process(cluster: ClusterFile) -> None:
+    """Check that this process is one in which a stage of a cluster file may compute, with Spark or without.
 
     Raises:
-        ClusterMismatch: A setting is another one by now.
+        ClusterMismatch: It holds another cluster, or the variables that bind when a process starts are not the file's.
+    """
+    if _Process.cluster is not None and _Process.cluster.sha256 != cluster.sha256:
+        raise ClusterMismatch(
+            "this process already runs another cluster",
+            stored=_Process.cluster.name,
+            expected=cluster.name,
+            fix=f"Start a fresh process with `--cluster {cluster.name}`",
+        )
+    require_variables(cluster, os.environ)
+
+
+def receipt(cluster: ClusterFile) -> dict[str, Any]:
+    """What this process computes with; it, and its session if there is one, are compared with the cluster file again.
+
+    Args:
+        cluster: What is declared.
+
+    Raises:
+        ClusterMismatch: A variable or setting is another one by now, or the session is that of another cluster.
         ClusterUnavailable: An executor is gone and none came in its place.
     """
+    require_process(cluster)
     if _Process.session is None or _Process.cluster is None:
         return compute_receipt(None)
     _require_declared(_Process.cluster, _Process.session)
@@ -356,9 +369,13 @@ def lazy_resource(cluster: ClusterFile) -> Any:
             """The session if it was opened in this process; asking does not start a JVM."""
             return _Process.session
 
+        def require_process(self) -> None:
+            """Check that this process may compute what is declared; asking does not start a JVM."""
+            require_process(cluster)
+
         def receipt(self) -> dict[str, Any]:
             """What this process computes with, compared with the file once more."""
-            return receipt()
+            return receipt(cluster)
 
         def _init_session(self) -> None:
             self._spark_session = open_session(cluster)

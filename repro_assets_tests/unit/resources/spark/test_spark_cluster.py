@@ -156,3 +156,19 @@ def test_where_this_host_listens_and_keeps_scratch_files_stays() -> None:
 def test_a_session_of_another_spark_is_refused(envs) -> None:
     with pytest.raises(ClusterMismatch, match=r"another Spark than the session's: stored 3\.4\.1"):
         spark_cluster._require_declared(load_cluster("local-v1", envs), SimpleNamespace(version="3.4.1"))
+
+
+@pytest.mark.parametrize("ask", [spark_cluster.require_process, spark_cluster.receipt], ids=["before", "in the receipt"])
+def test_threads_are_asked_for_where_nothing_needs_spark_too(envs, monkeypatch, ask) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+    with pytest.raises(ClusterMismatch, match=r"needs other variables.*Run `env OMP_NUM_THREADS=1 repro …`"):
+        ask(load_cluster("local-v1", envs))
+
+
+def test_a_stage_of_another_cluster_than_the_session_s_has_no_receipt_here(envs, monkeypatch) -> None:
+    cluster = load_cluster("local-v1", envs)
+    monkeypatch.setattr(spark_cluster._Process, "cluster", dataclasses.replace(cluster, name="other", sha256="0" * 64))
+
+    with pytest.raises(ClusterMismatch, match="already runs another cluster: stored other, expected local-v1"):
+        spark_cluster.receipt(cluster)
