@@ -161,7 +161,7 @@ def test_a_model_of_reused_features_is_not_fitted_by_other_threads_than_the_clus
     """Nothing of it needs Spark, so no session compares the process with the file."""
     installation, key = demo.installation, demo.runs[0]["key"]
     before = set((installation.var / "lake" / "model" / key).iterdir())
-    threads = {name: "2" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
     done = installation.repro("run", key, "--set", "model.C=2.0", env={**java_that_refuses(tmp_path), **threads})
     assert done.returncode == 2
     assert "cluster local-v1 needs other variables" in done.stderr

@@ -73,6 +73,15 @@ def blas() -> list[dict[str, Any]]:
     return sorted(found, key=lambda library: sorted((key, str(value)) for key, value in library.items()))
 
 
+def host_cores() -> frozenset[int]:
+    """How many cores there are, by every way in which a number library counts them: all, physical, this process's."""
+    import psutil
+
+    # macOS has no affinity.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return frozenset(count for count in (os.cpu_count(), psutil.cpu_count(logical=False), allowed) if count)
+
+
 def spark(session: SparkSession, declared: Collection[str] = ()) -> dict[str, Any]:
     """Versions, master, executors, cores, memory, jars and settings of the session, secrets left out."""
     context = session.sparkContext

@@ -31,13 +31,14 @@ from repro_assets.pins.compute import (
     require_effective,
     require_variables,
 )
+from repro_assets.pins.number_threads import require_threads
 from repro_assets.pins.standalone import require_members
 from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.spark.effective_settings import effective_settings
 from repro_assets.resources.spark.jars import jar_paths
-from repro_assets.resources.spark.receipt import compute_receipt
+from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores
 from repro_assets.resources.spark.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings
 
@@ -160,7 +161,8 @@ def require_process(cluster: ClusterFile) -> None:
     """Check that this process is one in which a stage of a cluster file may compute, with Spark or without.
 
     Raises:
-        ClusterMismatch: It holds another cluster, or the variables that bind when a process starts are not the file's.
+        ClusterMismatch: It holds another cluster, or the variables that bind when a process starts are not the file's,
+            or a number library that it has loaded works in other threads.
     """
     if _Process.cluster is not None and _Process.cluster.sha256 != cluster.sha256:
         raise ClusterMismatch(
@@ -170,6 +172,7 @@ def require_process(cluster: ClusterFile) -> None:
             fix=f"Start a fresh process with `--cluster {cluster.name}`",
         )
     require_variables(cluster, os.environ)
+    require_threads(cluster, blas(), host_cores())
 
 
 def receipt(cluster: ClusterFile) -> dict[str, Any]:
@@ -179,7 +182,7 @@ def receipt(cluster: ClusterFile) -> dict[str, Any]:
         cluster: What is declared.
 
     Raises:
-        ClusterMismatch: A variable or setting is another one by now, or the session is that of another cluster.
+        ClusterMismatch: A variable, number of threads or setting is another one by now, or the session is that of another cluster.
         ClusterUnavailable: An executor is gone and none came in its place.
     """
     require_process(cluster)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -158,7 +159,9 @@ def test_a_session_of_another_spark_is_refused(envs) -> None:
         spark_cluster._require_declared(load_cluster("local-v1", envs), SimpleNamespace(version="3.4.1"))
 
 
-@pytest.mark.parametrize("ask", [spark_cluster.require_process, spark_cluster.receipt], ids=["before", "in the receipt"])
+@pytest.mark.parametrize(
+    "ask", [spark_cluster.require_process, spark_cluster.receipt], ids=["before", "in the receipt"]
+)
 def test_threads_are_asked_for_where_nothing_needs_spark_too(envs, monkeypatch, ask) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
@@ -172,3 +175,42 @@ def test_a_stage_of_another_cluster_than_the_session_s_has_no_receipt_here(envs,
 
     with pytest.raises(ClusterMismatch, match="already runs another cluster: stored other, expected local-v1"):
         spark_cluster.receipt(cluster)
+
+
+_LATE = """
+import os
+{act}
+from repro_assets import settings
+from repro_assets.errors import ClusterMismatch
+from repro_assets.resources.spark.spark_cluster import load_cluster, receipt
+
+try:
+    receipt(load_cluster("local-v1", settings.load()))
+except ClusterMismatch as refused:
+    print(refused)
+"""
+_SET_AFTERWARDS = """
+import numpy
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+"""
+_ASKED_FOR = """
+import numpy, threadpoolctl
+threadpoolctl.threadpool_limits(2)
+"""
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="a library takes no second thread on one core")
+@pytest.mark.parametrize(
+    ("act", "threads"), [(_SET_AFTERWARDS, "2"), (_ASKED_FOR, "1")], ids=["variables set too late", "a step's own"]
+)
+def test_the_threads_of_loaded_libraries_are_compared_and_not_only_variables(envs, act, threads) -> None:
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
+    done = subprocess.run(
+        [sys.executable, "-c", _LATE.format(act=act)],
+        env={**os.environ, **envs.variables(), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.search(r"openblas [\d.]+ works in 2 threads, declared 1", done.stdout)
