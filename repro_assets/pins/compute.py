@@ -16,11 +16,14 @@ from typing import Any
 
 from repro_assets.errors import BadInput, ClusterMismatch
 from repro_assets.pins.cluster_rules import plain_text, read_settings, read_variables, refuse_secrets
+from repro_assets.pins.redaction import redact_settings
 
 _OWN_SECTION = "repro"
 _OWN_FIELDS = {"master", "driver_memory", "jars"}
 _OWN_FIELDS_ON_DATABRICKS = {"master"}
 _OWN_SETTINGS = {"spark.master", "spark.driver.memory"}
+# Delta notes here which version it has committed last, for whoever asks; nothing is computed by it.
+_NOTED_BY_DELTA = {"spark.databricks.delta.lastCommitVersionInSession"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 LOCAL, STANDALONE, DATABRICKS = "local", "standalone", "databricks"
@@ -197,6 +200,37 @@ def require_effective(
         )
 
 
+def require_unchanged(
+    cluster: ClusterFile, opened: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Compare all settings of a session, declared or not, with how they stood when it opened.
+
+    A setting that the file leaves to Spark determines a result, too, and one that a step leaves behind stands for the
+    next data version of a warm process.
+
+    Args:
+        cluster: The session's.
+        opened: Place → setting → value, when it opened.
+        now: The same, now.
+
+    Raises:
+        ClusterMismatch: Every setting that was added, changed or unset, with both values, in one line.
+    """
+    hidden = {name.removeprefix(prefix) for name in cluster.variables for prefix in ("", "spark.hadoop.")}
+    wrong = [
+        _change(setting, place, opened[place].get(setting), settings.get(setting), hidden=setting in hidden)
+        for place, settings in sorted(now.items())
+        for setting in sorted({*settings, *opened[place]} - _NOTED_BY_DELTA)
+        if settings.get(setting) != opened[place].get(setting)
+    ]
+    if wrong:
+        raise ClusterMismatch(
+            f"settings of cluster {cluster.name} were changed since its session opened",
+            stored="; ".join(wrong),
+            fix="Leave them to the cluster file, and start a fresh process: these stand for all that it computes next",
+        )
+
+
 def require_variables(cluster: ClusterFile, environ: Mapping[str, str]) -> None:
     """Check the variables that bind at process start.
 
@@ -212,6 +246,15 @@ def require_variables(cluster: ClusterFile, environ: Mapping[str, str]) -> None:
             expected=dict(sorted(wrong.items())),
             fix=f"Run `env {command} repro …`",
         )
+
+
+def _change(setting: str, place: str, before: str | None, now: str | None, *, hidden: bool) -> str:
+    """What became of a setting; of a secret only that it is another one."""
+    values = {value for value in (before, now) if value is not None}
+    if hidden or any(redact_settings({setting: value}) != {setting: value} for value in values):
+        return f"{setting} is another one in {place} than it was"
+    shown = ["not set" if value is None else repr(value) for value in (now, before)]
+    return f"{setting} is {shown[0]} in {place}, was {shown[1]}"
 
 
 def _section(document: Any, field: str, where: str) -> dict[str, Any]:

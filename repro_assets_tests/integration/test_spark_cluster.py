@@ -17,13 +17,14 @@ import pytest
 from repro_assets import settings as settings_module
 from repro_assets.errors import ClusterMismatch
 from repro_assets.pins.compute import ClusterFile, parse_cluster, require_effective
-from repro_assets.resources.spark.effective_settings import effective_settings
+from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
 from repro_assets.resources.spark.receipt import compute_receipt
 from repro_assets.resources.spark.spark_cluster import (
     SparkClusterResource,
     lazy_resource,
     load_cluster,
     open_session,
+    receipt,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +89,51 @@ def test_a_setting_that_somebody_changed_in_hadoop_is_found(spark: SparkSession,
             require_effective(cluster, effective_settings(cluster, spark))
     finally:
         hadoop.set("parquet.page.verify-checksum.enabled", "true")
+
+
+def test_a_setting_that_is_not_in_the_file_and_that_a_step_changed_stops_the_receipt(
+    spark: SparkSession, cluster
+) -> None:
+    receipt(cluster)
+    spark.conf.set("spark.sql.ansi.enabled", "false")
+    try:
+        with pytest.raises(ClusterMismatch, match=r"spark\.sql\.ansi\.enabled is 'false' in session, was not set"):
+            receipt(cluster)
+    finally:
+        spark.conf.unset("spark.sql.ansi.enabled")
+    receipt(cluster)
+
+
+def test_what_a_step_sets_or_unsets_in_hadoop_stops_the_receipt(spark: SparkSession, cluster) -> None:
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    codec = hadoop.get("io.seqfile.compress.blocksize")
+    hadoop.set("parquet.compression", "none")
+    hadoop.unset("io.seqfile.compress.blocksize")
+    try:
+        with pytest.raises(ClusterMismatch, match=r"blocksize is not set in hadoop.*parquet\.compression is 'none'"):
+            receipt(cluster)
+    finally:
+        hadoop.unset("parquet.compression")
+        hadoop.set("io.seqfile.compress.blocksize", codec)
+
+
+def test_defaults_that_hadoop_reads_later_are_no_change(spark: SparkSession, cluster) -> None:
+    read = standing_settings(spark, known=["fs.defaultFS"])["hadoop"]
+
+    assert "fs.defaultFS" in read
+    assert "io.seqfile.lazydecompress" not in read
+    assert read["parquet.page.verify-checksum.enabled"] == "true"
+
+
+def test_delta_writes_merges_and_reads_without_a_change_of_any_setting(spark: SparkSession, cluster, tmp_path) -> None:
+    table = str(tmp_path / "table")
+    spark.range(10).write.format("delta").save(table)
+    spark.range(5, 15).createOrReplaceTempView("newer")
+    spark.sql(f"MERGE INTO delta.`{table}` t USING newer n ON t.id = n.id WHEN NOT MATCHED THEN INSERT *")
+    spark.sql(f"OPTIMIZE delta.`{table}`")
+
+    assert spark.read.format("delta").load(table).toPandas()["id"].sum() == sum(range(15))
+    receipt(cluster)
 
 
 def test_the_heap_is_the_one_of_the_file(spark: SparkSession, cluster) -> None:

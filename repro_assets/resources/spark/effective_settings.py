@@ -6,6 +6,7 @@ What they are compared with is in `pins.compute`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _HADOOP = "spark.hadoop."
+_DEFAULTS_FILE = "-default.xml"
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
@@ -33,6 +35,31 @@ def effective_settings(cluster: ClusterFile, session: SparkSession) -> dict[str,
         "session": {name: session.conf.get(name, None) for name in kept},
         "hadoop": {name: hadoop.get(name.removeprefix(_HADOOP)) for name in declared if name.startswith(_HADOOP)},
         "jvm": _jvm_settings(list(runtime.getInputArguments()), declared.get(_JAVA_OPTIONS, "")),
+    }
+
+
+def standing_settings(session: SparkSession, known: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+    """Every setting as it stands now, by place: what is compared with how it stood when the session opened.
+
+    Hadoop reads a file of its defaults (`hdfs-default.xml`) when it first loads a class that needs it: what comes in by
+    one changes nothing that was asked before.
+
+    Args:
+        session: The open session.
+        known: Names that Hadoop's configuration held when the session opened; None then.
+    """
+    context: Any = session.sparkContext
+    text = context._jvm.java.io.StringWriter()
+    context._jvm.org.apache.hadoop.conf.Configuration.dumpConfiguration(context._jsc.hadoopConfiguration(), text)
+    properties = [
+        one
+        for one in json.loads(text.toString())["properties"]
+        if known is None or one["key"] in known or not one["resource"].endswith(_DEFAULTS_FILE)
+    ]
+    return {
+        "SparkContext": dict(context.getConf().getAll()),
+        "session": dict(session.conf.getAll),
+        "hadoop": {one["key"]: one["value"] for one in properties},
     }
 
 

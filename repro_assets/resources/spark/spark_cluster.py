@@ -29,6 +29,7 @@ from repro_assets.pins.compute import (
     check_name,
     parse_cluster,
     require_effective,
+    require_unchanged,
     require_variables,
 )
 from repro_assets.pins.number_threads import require_threads
@@ -36,7 +37,7 @@ from repro_assets.pins.standalone import require_members
 from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
-from repro_assets.resources.spark.effective_settings import effective_settings
+from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
 from repro_assets.resources.spark.jars import jar_paths
 from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores
 from repro_assets.resources.spark.standalone_cluster import join
@@ -66,6 +67,8 @@ class _Process:
     cluster: ClusterFile | None = None
     session: SparkSession | None = None
     watch: Watch | None = None
+    # Every setting as it stood when the session opened, by place.
+    opened: Mapping[str, Mapping[str, str]] | None = None
 
 
 def load_cluster(name: str, settings: Settings) -> ClusterFile:
@@ -110,6 +113,9 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     _Process.cluster, _Process.session = wanted, session
     try:
         _require_declared(wanted, session)
+        # At its first query Delta's extension sets what it needs of the session (`spark.sql.parquet.fieldId…`).
+        session.sql("SELECT 1")
+        _Process.opened = standing_settings(session)
     except BaseException:
         close_session()
         raise
@@ -137,7 +143,7 @@ def close_session() -> None:
         _Process.watch.close()
     if _Process.session is not None:
         _Process.session.stop()
-    _Process.cluster = _Process.session = _Process.watch = None
+    _Process.cluster = _Process.session = _Process.watch = _Process.opened = None
 
 
 def require_runnable(cluster: ClusterFile) -> None:
@@ -189,6 +195,9 @@ def receipt(cluster: ClusterFile) -> dict[str, Any]:
     if _Process.session is None or _Process.cluster is None:
         return compute_receipt(None)
     _require_declared(_Process.cluster, _Process.session)
+    if _Process.opened is not None:
+        now = standing_settings(_Process.session, known=_Process.opened["hadoop"])
+        require_unchanged(_Process.cluster, _Process.opened, now)
     return compute_receipt(_Process.session, declared=_Process.cluster.settings())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -12,7 +13,14 @@ from typing import Any
 import pytest
 
 from repro_assets.errors import BadInput, ClusterMismatch
-from repro_assets.pins.compute import Jar, check_name, parse_cluster, require_effective, require_variables
+from repro_assets.pins.compute import (
+    Jar,
+    check_name,
+    parse_cluster,
+    require_effective,
+    require_unchanged,
+    require_variables,
+)
 
 PROJECT = Path(__file__).resolve().parents[3]
 CLUSTERS = sorted((PROJECT / "envs" / "clusters").glob("*.json"))
@@ -177,6 +185,48 @@ def test_all_settings_that_differ_are_named_with_place_and_both_values() -> None
     assert "timeZone" not in message
     assert "fresh process" in message
     assert len(message.splitlines()) == 1
+
+
+OPENED = {"session": {"spark.a": "1", "spark.b": "2"}, "hadoop": {"fs.x": "1"}}
+
+
+def test_a_session_that_stands_as_it_opened_is_accepted() -> None:
+    require_unchanged(CLUSTER, OPENED, copy.deepcopy(OPENED))
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({"spark.a": "1", "spark.b": "2", "spark.c": "3"}, "spark.c is '3' in session, was not set"),
+        ({"spark.a": "9", "spark.b": "2"}, "spark.a is '9' in session, was '1'"),
+        ({"spark.a": "1"}, "spark.b is not set in session, was '2'"),
+    ],
+    ids=["added", "changed", "unset"],
+)
+def test_a_setting_that_the_file_leaves_to_spark_is_named_with_both_values(now, said) -> None:
+    with pytest.raises(ClusterMismatch) as refused:
+        require_unchanged(CLUSTER, OPENED, {**OPENED, "session": now})
+
+    assert said in str(refused.value)
+    assert "fresh process" in str(refused.value)
+
+
+def test_all_settings_that_were_changed_are_named_in_one_line() -> None:
+    with pytest.raises(ClusterMismatch, match=r"fs\.x is '2' in hadoop, was '1'; spark\.a is not set in session"):
+        require_unchanged(CLUSTER, OPENED, {"session": {"spark.b": "2"}, "hadoop": {"fs.x": "2"}})
+
+
+@pytest.mark.parametrize("place", ["session", "hadoop"])
+def test_the_values_of_a_changed_secret_and_of_what_a_variable_holds_are_not_shown(place) -> None:
+    held = dataclasses.replace(CLUSTER, variables={"spark.hadoop.fs.x": "LAKE"})
+    opened = {place: {"spark.authenticate.secret": "hunter2", "fs.x": "hunter2"}}
+
+    with pytest.raises(ClusterMismatch) as refused:
+        require_unchanged(held, opened, {place: {"spark.authenticate.secret": "hunter3", "fs.x": "hunter3"}})
+
+    assert "hunter" not in str(refused.value)
+    assert f"fs.x is another one in {place}" in str(refused.value)
+    assert f"spark.authenticate.secret is another one in {place}" in str(refused.value)
 
 
 def test_variables_that_are_set_are_accepted() -> None:
