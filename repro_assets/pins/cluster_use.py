@@ -15,7 +15,7 @@ from typing import Any
 from repro_assets.errors import BadInput
 from repro_assets.pins.cluster_rules import decides_code, line_of
 from repro_assets.pins.compute import DATABRICKS, LOCAL, STANDALONE, ClusterFile
-from repro_assets.pins.standalone import declared_workers
+from repro_assets.pins.standalone import declared_workers, megabytes
 
 # Of `ClusterSpec` in databricks-sdk, which costs seconds to import; a test compares. Fields inside these are compared
 # with the vendor's types where a file is registered or checked (`resources.cluster_check`).
@@ -68,6 +68,7 @@ _CODE_SETTINGS = re.compile(
     r"|spark\.pyspark\.(?:driver\.)?python|spark\.python\.(?:daemon|worker)\.module"
     r"|spark\.sql\.hive\.metastore\.jars(?:\..*)?"
 )
+_HEAP_OPTION = re.compile(r"-Xm[sx]|-XX:(?:Max|Initial|Min)(?:HeapSize|RAMPercentage|RAMFraction|RAM)\b")
 _EXECUTORS_VARIABLES = "spark.executorEnv."
 _JAVA_OPTIONS = re.compile(r".*JavaOptions")
 # What names classes, libraries, agents, commands or further options; Spark's own settings stand in `spark_conf`.
@@ -90,6 +91,7 @@ def require_usable(cluster: ClusterFile) -> None:
     _refuse_unknown_fields(cluster, document)
     _require_size(cluster, document)
     _refuse_undeclared_code(cluster)
+    _require_heap(cluster)
     if cluster.kind == DATABRICKS and not _RUNTIME.fullmatch(cluster.spark_version):
         raise BadInput(
             "not a runtime of Databricks",
@@ -191,6 +193,20 @@ def _refuse_undeclared_code(cluster: ClusterFile) -> None:
                 where=_place(cluster, name),
                 stored=option,
                 fix="Name a jar in `jars` of the `repro` section, and a setting of Spark in `spark_conf`",
+            )
+
+
+def _require_heap(cluster: ClusterFile) -> None:
+    """The driver's heap is a size that Java takes, and said once: Spark refuses `-Xmx` among options."""
+    if cluster.kind != DATABRICKS:
+        megabytes(cluster.driver_memory, _place(cluster, "driver_memory"))
+    for name, option in _java_options(cluster):
+        if _HEAP_OPTION.match(option):
+            raise BadInput(
+                f"the setting {name} holds a size of the heap",
+                where=_place(cluster, name),
+                stored=option,
+                fix="Leave it to `driver_memory` of the `repro` section, and of executors to spark.executor.memory",
             )
 
 

@@ -185,6 +185,32 @@ def test_a_session_that_somebody_opened_before_is_not_taken_for_the_declared_one
     assert "fresh process" in message
 
 
+_REFUSED_BY_SPARK = """
+import json, sys
+from repro_assets import settings
+from repro_assets.errors import ReproError
+from repro_assets.pins.compute import parse_cluster
+from repro_assets.resources.spark.spark_cluster import open_session
+
+document = json.loads((settings.load().envs / "clusters" / "local-v1.json").read_text())
+document["spark_conf"]["spark.executor.memoryOverhead"] = "x"
+try:
+    open_session(parse_cluster("other-v1", json.dumps(document)))
+except ReproError as refused:
+    print(refused.exit_code, refused)
+"""
+
+
+def test_a_file_that_spark_refuses_is_one_line_in_spark_s_own_words() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _REFUSED_BY_SPARK], env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+
+    (message,) = done.stdout.splitlines()
+    assert message.startswith("2 Spark refuses cluster other-v1 [envs/clusters/other-v1.json]: stored ")
+    assert "'x' in the config \"spark.executor.memoryOverhead\" is invalid" in message
+
+
 # --- page checksums ---------------------------------------------------------------------------------------------
 
 MARKED = 0x1122334455667788

@@ -54,7 +54,7 @@ _REFUSED = """
 import dataclasses
 from pathlib import Path
 from repro_assets.errors import ReproError
-from repro_assets.resources.spark import spark_cluster
+from repro_assets.resources.spark import session_start, spark_cluster
 
 real = spark_cluster.join
 
@@ -64,7 +64,7 @@ def with_another_secret(cluster, settings):
     return dataclasses.replace(real(cluster, settings), settings_file=other.absolute())
 
 spark_cluster.join = with_another_secret
-spark_cluster._START_SECONDS = 5.0
+session_start._START_SECONDS = 5.0
 try:
     spark_cluster.open_session("standalone-2x1-v1")
 except ReproError as refused:

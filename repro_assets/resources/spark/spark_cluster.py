@@ -8,10 +8,7 @@ again for every receipt, since a step can change a setting and a worker can die.
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import sys
-import threading
 from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import BadInput, ClusterMismatch, ClusterUnavailable
+from repro_assets.errors import BadInput, ClusterMismatch
 from repro_assets.pins.cluster_use import require_usable
 from repro_assets.pins.compute import (
     DATABRICKS,
@@ -38,18 +35,15 @@ from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
-from repro_assets.resources.spark.jars import jar_paths
 from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores
+from repro_assets.resources.spark.session_start import start
 from repro_assets.resources.spark.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_REDACTION = "spark.redaction.regex"
 _CONF_DIR = Path(__file__).parent / "spark_conf"
-_PACKAGE_PARENT = Path(__file__).parents[3]
-_SUBMIT_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
 # What would bring in another Spark, settings of other files, a JVM that runs already, or options of the JVM: a
 # reproduction sees none of them (`capsule_process`). Left are where this host listens and keeps its scratch files.
 _FOREIGN = (
@@ -57,8 +51,6 @@ _FOREIGN = (
     *("HADOOP_CONF_DIR", "YARN_CONF_DIR"),  # Spark's launcher puts these folders on the class path
 )
 _KEPT = ("SPARK_LOCAL_IP", "SPARK_LOCAL_DIRS")
-# Spark itself asks a master that does not let it in for a minute; a JVM starts within seconds, or a minute under load.
-_START_SECONDS = 240.0
 
 
 class _Process:
@@ -109,7 +101,7 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     if wanted.kind == STANDALONE:
         wanted, session = _join(wanted, here)
     else:
-        session = _start(wanted, here)
+        session = start(wanted, here)
     _Process.cluster, _Process.session = wanted, session
     try:
         _require_declared(wanted, session)
@@ -217,9 +209,7 @@ def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
 
 def _join(cluster: ClusterFile, settings: Settings) -> tuple[ClusterFile, SparkSession]:
     """Open a session on a standalone cluster; returns the cluster with its real address too."""
-    from py4j.protocol import Py4JError
     from pyspark import SparkContext
-    from pyspark.errors import PySparkException
 
     joined = join(cluster, settings)
     if SparkContext._gateway is not None:
@@ -228,113 +218,7 @@ def _join(cluster: ClusterFile, settings: Settings) -> tuple[ClusterFile, SparkS
             expected=cluster.name,
             fix=f"Start a fresh process with `--cluster {cluster.name}`",
         )
-    try:
-        with _secret_given(joined.settings_file), _bounded():
-            return joined.cluster, _start(joined.cluster, settings)
-    except (Py4JError, PySparkException, OSError) as error:
-        raise ClusterUnavailable(
-            f"cluster {cluster.name} does not let this process in",
-            where=joined.cluster.master,
-            stored=(str(error).splitlines() or [type(error).__name__])[0],
-            fix=f"Its secret may be another one: run `repro cluster down {cluster.name}` "
-            f"and `repro cluster up {cluster.name}`",
-        ) from error
-
-
-@contextmanager
-def _secret_given(settings_file: Path) -> Generator[None, None, None]:
-    """Let Spark's launcher read a file of settings: given as a setting, the secret would be on a command line."""
-    os.environ[_SUBMIT_ARGUMENTS] = f"{shlex.join(['--properties-file', str(settings_file)])} pyspark-shell"
-    try:
-        yield
-    finally:
-        del os.environ[_SUBMIT_ARGUMENTS]
-
-
-@contextmanager
-def _bounded() -> Generator[None, None, None]:
-    """End the JVM if the session does not open in time: what waits for its answer fails then, and goes on."""
-    opened = threading.Event()
-
-    def end_if_late() -> None:
-        from pyspark import SparkContext
-
-        patience = _START_SECONDS
-        while not opened.wait(patience):
-            process = getattr(SparkContext._gateway, "proc", None)
-            if process is not None:
-                process.kill()
-            patience = 1.0  # the JVM itself may not be there yet
-
-    watch = threading.Thread(target=end_if_late, daemon=True)
-    watch.start()
-    try:
-        yield
-    finally:
-        opened.set()
-        watch.join()
-
-
-def _start(cluster: ClusterFile, settings: Settings) -> SparkSession:
-    import pyspark
-    from dagster_pyspark.resources import spark_session_from_config
-
-    if pyspark.__version__ != cluster.spark_version:
-        raise ClusterMismatch(
-            f"cluster {cluster.name} is for another Spark",
-            stored=pyspark.__version__,
-            expected=cluster.spark_version,
-            fix="Use the environment that holds it",
-        )
-    wanted = {**cluster.settings(), **_placement(cluster, settings)}
-    with _stdout_kept():
-        if cluster.variables:
-            wanted |= _hiding(cluster)
-            _start_jvm(wanted)
-            wanted |= cluster.resolved(os.environ)
-        session: SparkSession = spark_session_from_config(wanted)  # type: ignore[no-untyped-call] # left untyped there
-    return session
-
-
-def _start_jvm(settings: Mapping[str, str]) -> None:
-    """Start the JVM before it is told what variables hold: pyspark puts every setting on its command line."""
-    from pyspark import SparkConf, SparkContext
-
-    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
-    SparkContext._ensure_initialized(conf=conf)
-
-
-def _hiding(cluster: ClusterFile) -> dict[str, str]:
-    """Let Spark leave these settings out of its own logs and pages, whatever they are called."""
-    names = "|".join(re.escape(name) for name in sorted(cluster.variables))
-    return {} if _REDACTION in cluster.spark_conf else {_REDACTION: f"(?i)secret|password|token|access[.]?key|{names}"}
-
-
-@contextmanager
-def _stdout_kept() -> Generator[None, None, None]:
-    """Give what starts meanwhile our stderr as its stdout.
-
-    The JVM writes its own warnings (`CodeCache is full`) to stdout, into the middle of a JSON document.
-    """
-    sys.stdout.flush()
-    ours = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(ours, 1)
-        os.close(ours)
-
-
-def _placement(cluster: ClusterFile, settings: Settings) -> dict[str, str]:
-    """Settings that say where this installation lives; they are no part of what computes."""
-    return {
-        "spark.app.name": "repro_assets",
-        "spark.jars": ",".join(str(path) for path in jar_paths(cluster.jars, settings.jars)),
-        "spark.sql.warehouse.dir": (settings.var / "spark-warehouse").as_uri(),
-        # Python workers of another process import what this process imports, and not what happens to be installed.
-        **({"spark.executorEnv.PYTHONPATH": str(_PACKAGE_PARENT)} if cluster.kind == STANDALONE else {}),
-    }
+    return joined.cluster, start(joined.cluster, settings, joined.settings_file)
 
 
 class SparkClusterResource(dg.ConfigurableResource[Any]):

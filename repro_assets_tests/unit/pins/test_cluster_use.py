@@ -124,6 +124,24 @@ def test_an_option_of_java_that_brings_in_undeclared_code_is_refused(setting, op
     assert f"the setting {setting} brings in" in refusal(with_setting(LOCAL, setting, option))
 
 
+@pytest.mark.parametrize("name", [LOCAL, STANDALONE])
+@pytest.mark.parametrize("size", ["lots", "-5g", "2", "2t", "0g", "2 g"])
+def test_a_heap_of_the_driver_that_java_does_not_take_is_refused_with_its_line(name, size) -> None:
+    message = refusal(changed(name, lambda document: document["repro"].update(driver_memory=size)))
+
+    assert f"not a size of memory [envs/clusters/{name}.json:" in message
+    assert f"stored '{size}'" in message
+
+
+@pytest.mark.parametrize("setting", OPTIONS)
+@pytest.mark.parametrize("option", ["-Xmx512m", "-XX:+UseSerialGC -Xms1g", '-X"mx"2g', "-XX:MaxHeapSize=1g"])
+def test_a_size_of_the_heap_among_java_s_options_is_refused(setting, option) -> None:
+    message = refusal(with_setting(LOCAL, setting, option))
+
+    assert f"the setting {setting} holds a size of the heap" in message
+    assert "`driver_memory`" in message
+
+
 @pytest.mark.parametrize(
     "option",
     ["-XX:+UseSerialGC -Duser.timezone=UTC", "-XX:MaxVectorSize=16", "-Xss4m", "-Dsparkle=1", "-cpu"],
