@@ -1,6 +1,6 @@
 """What may stand in a cluster file: names that can't do harm, and no secret; one that is needed is named by a variable.
 
-Here belong the names of settings and variables, and `{"env": "NAME"}`.
+Here belong the names of settings and variables, each once, and `{"env": "NAME"}`.
 What does not: the fields of a cluster file (`pins.compute`), and what it must not say to be used (`pins.cluster_use`).
 
 A cluster file is committed, logged with every run and kept for years, so a secret in it is a leak for good.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,33 @@ def refuse_secrets(text: str, where: str) -> None:
             stored=found.rule,
             fix=f"In spark_conf, name it by {_NAMED_BY}",
         )
+
+
+def read_document(text: str, where: str) -> dict[str, Any]:
+    """A cluster file's JSON, every name once: of a name that stands twice JSON keeps the last, and readers the first.
+
+    Args:
+        text: Of the file, which `parse_cluster` has read.
+        where: The file, for messages.
+
+    Raises:
+        BadInput: A name stands twice in one object; with the line of the second.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        if twice:
+            lines = [text.count("\n", 0, place.start()) + 1 for place in _standing_as_name(twice[0], text)]
+            raise BadInput(
+                "a cluster file says a field twice",
+                where=f"{where}:{lines[1] if len(lines) > 1 else 1}",
+                stored=", ".join(repr(name)[:80] for name in twice),
+                fix="Keep one of them",
+            )
+        return dict(pairs)
+
+    document: dict[str, Any] = json.loads(text, object_pairs_hook=once)
+    return document
 
 
 def read_settings(section: Mapping[str, Any], where: str, text: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -139,6 +167,10 @@ def line_of(name: str, text: str) -> int:
     """Line on which a field's name first stands, counted from 1; 1 where it is spelled in another way."""
     place = text.find(json.dumps(name))
     return text.count("\n", 0, max(place, 0)) + 1
+
+
+def _standing_as_name(name: str, text: str) -> list[re.Match[str]]:
+    return list(re.finditer(rf"{re.escape(json.dumps(name))}\s*:", text))
 
 
 def _variable(setting: str, value: Mapping[str, Any], where: str) -> str:

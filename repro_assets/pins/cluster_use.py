@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from repro_assets.errors import BadInput
-from repro_assets.pins.cluster_rules import decides_code, line_of
+from repro_assets.pins.cluster_rules import decides_code, line_of, read_document
 from repro_assets.pins.compute import DATABRICKS, LOCAL, STANDALONE, ClusterFile
 from repro_assets.pins.standalone import declared_workers, megabytes
 
@@ -83,11 +83,11 @@ def require_usable(cluster: ClusterFile) -> None:
     """Check a cluster file before it is registered or used.
 
     Raises:
-        BadInput: A field that there isn't, a size or version that its kind can't have, undeclared code, or, of a
+        BadInput: A field that there isn't or that stands twice, a size or version that its kind can't have, undeclared code, or, of a
             standalone cluster, a setting that its security or its workers need; with the file, and the line where there
             is one.
     """
-    document = json.loads(cluster.text)
+    document = read_document(cluster.text, f"envs/clusters/{cluster.name}.json")
     _refuse_unknown_fields(cluster, document)
     _require_size(cluster, document)
     _refuse_undeclared_code(cluster)

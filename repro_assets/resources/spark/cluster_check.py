@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from repro_assets.errors import BadInput
+from repro_assets.pins.cluster_rules import read_document
 from repro_assets.pins.cluster_use import require_usable
 from repro_assets.pins.compute import ClusterFile, parse_cluster
 
@@ -32,7 +32,8 @@ def check_cluster(name: str, text: str) -> ClusterFile:
         BadInput: Names every field that is wrong.
     """
     cluster = parse_cluster(name, text)
-    document = {field: value for field, value in json.loads(text).items() if field != _OWN_SECTION}
+    whole = read_document(text, f"envs/clusters/{name}.json")
+    document = {field: value for field, value in whole.items() if field != _OWN_SECTION}
     # A setting that names a variable is ours too: the vendor's types know text alone.
     document["spark_conf"] = dict(cluster.spark_conf)
     wrong = list(vendor_mismatches(document))

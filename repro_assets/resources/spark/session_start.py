@@ -93,7 +93,7 @@ def _java_exception(error: BaseException) -> tuple[str | None, str]:
     raised = getattr(error, "java_exception", None)
     text = str(raised.getMessage() or "") if raised is not None else str(error)
     kind = str(raised.getClass().getName()) if raised is not None else None
-    return kind, (text.strip().splitlines() or [kind or type(error).__name__])[0]
+    return kind, (text.strip().splitlines() or [kind or type(error).__name__])[0].rstrip(".")
 
 
 @contextmanager

@@ -57,6 +57,27 @@ def test_all_unknown_fields_are_named() -> None:
     assert "colour is no field of it; workers is no field of it" in message
 
 
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ('"spark_version": ', '"spark_version": "3.5.0",'),
+        ('"spark.sql.shuffle.partitions": ', '"spark.sql.shuffle.partitions": "7",'),
+        ('"OMP_NUM_THREADS": ', '"OMP_NUM_THREADS": "4",'),
+        ('"driver_memory": ', '"driver_memory": "1g",'),
+    ],
+    ids=["a field", "a setting", "a variable", "a field of our section"],
+)
+def test_a_name_that_stands_twice_is_refused_with_the_second_s_line_and_stays_readable(first, again) -> None:
+    """Of two JSON keeps the last, and whoever reads the file may see the first."""
+    text = COMMITTED[LOCAL].replace(first, f"{again}\n{first}", 1)
+    line = 2 + text[: text.index(again)].count("\n")
+
+    message = refusal(parse_cluster(LOCAL, text))
+
+    assert f"a cluster file says a field twice [envs/clusters/{LOCAL}.json:{line}]" in message
+    assert first.split('"')[1] in message
+
+
 @pytest.mark.parametrize("name", [LOCAL, STANDALONE, DATABRICKS])
 @pytest.mark.parametrize(
     "setting",

@@ -102,3 +102,10 @@ def test_a_setting_that_names_a_variable_is_no_mistake() -> None:
     text = changed(lambda document: document["spark_conf"].update({"spark.hadoop.fs.s3a.secret.key": {"env": "KEY"}}))
 
     assert check_cluster("databricks-15-4-v1", text).variables == {"spark.hadoop.fs.s3a.secret.key": "KEY"}
+
+
+def test_a_field_that_stands_twice_is_named_and_not_only_the_last_is_checked() -> None:
+    text = json.dumps(DATABRICKS).replace('"num_workers"', '"num_workers": "many", "num_workers"', 1)
+
+    with pytest.raises(BadInput, match=r"says a field twice.*num_workers"):
+        check_cluster("databricks-15-4-v1", text)
