@@ -161,7 +161,7 @@ def commit_actions(uri: str, version: int) -> list[dict[str, Any]]:
 
 
 def _of_checkpoint(uri: str, name: str) -> Iterator[Mapping[str, Any]]:
-    rows = _lines(storage.read_bytes(name), name) if name.endswith(".json") else _parquet_rows(name)
+    rows = _lines(_of_log(name), name) if name.endswith(".json") else _parquet_rows(name)
     for row in rows:
         if (sidecar := row.get("sidecar")) is not None and sidecar.get("path"):
             path = str(sidecar["path"])
@@ -176,13 +176,28 @@ def _parquet_rows(where: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     wanted = ["add.path", "add.size", "add.deletionVector", "sidecar.path"]
+    content = _of_log(where)
     try:
         # Not by `read_table`, which flattens nested columns and refuses those that a checkpoint lacks.
-        rows = pq.ParquetFile(pa.BufferReader(storage.read_bytes(where))).read(columns=wanted).to_pylist()
-    except pa.ArrowException as error:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        rows = file.read(columns=wanted).to_pylist()
+    # pyarrow has one kind of error for a page, another for the footer (OSError) and for text (UnicodeDecodeError).
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataDamaged("a checkpoint can't be read", where=where, stored=str(error)[:300], fix=RESTORE) from error
     found: list[dict[str, Any]] = rows
     return found
+
+
+def _of_log(where: str) -> bytes:
+    try:
+        return storage.read_bytes(where)
+    except FileNotFoundError as error:
+        raise VersionExpired(
+            "a file of a checkpoint is gone, so nothing leads to the versions after it",
+            where=where,
+            stored="nothing",
+            fix=f"Delta's log clean-up or a person took it. {RESTORE}",
+        ) from error
 
 
 def _lines(content: bytes, where: str) -> list[dict[str, Any]]:

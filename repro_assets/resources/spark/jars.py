@@ -46,7 +46,10 @@ def fetch_missing(jars: Sequence[Jar], folder: Path) -> list[str]:
 def _checked(jar: Jar, path: Path) -> Path:
     if not path.exists():
         raise Outside("a jar of the cluster file is missing", where=path, fix="Run `make setup`")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Outside("a jar can't be read", where=path, stored=str(error), fix="Look at its permissions") from error
     if found != jar.sha256:
         raise DataDamaged(
             "a jar is not the one of the cluster file",

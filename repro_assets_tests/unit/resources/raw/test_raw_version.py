@@ -12,11 +12,13 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from repro_assets.errors import DataDamaged
 from repro_assets.pins.data import CommitPin
 from repro_assets.pins.preflight import Finding, judge
 from repro_assets.resources.raw import delta_log
 from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.resources.raw.raw_version import examine
+from repro_assets.resources.raw.table_files import files_of_version
 
 TABLE = "covid_cases"
 DECADE = {
@@ -185,6 +187,28 @@ def test_a_newest_commit_that_can_not_be_read_blocks_the_older_ones_since_every_
     commit_file(lake, 2).write_bytes(b"{")
 
     assert names(found(lake, pin)) == ["DataDamaged"]
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_damage_with_its_file_or_leads_to_the_same_files(lake) -> None:
+    DeltaTable(lake / "raw" / TABLE).create_checkpoint()
+    (checkpoint,) = (lake / "raw" / TABLE / "_delta_log").glob("*.checkpoint.parquet")
+    pin, whole, before = pinned(lake, 2), checkpoint.read_bytes(), files_of_version((lake / "raw" / TABLE).as_uri(), 2)
+
+    damaged = 0
+    for position in range(0, len(whole), len(whole) // 60):
+        content = bytearray(whole)
+        content[position] ^= 1
+        checkpoint.write_bytes(content)
+        try:
+            now = files_of_version((lake / "raw" / TABLE).as_uri(), 2)
+        except DataDamaged as error:
+            assert checkpoint.name in str(error.where)
+            assert any(checkpoint.name in reason for reason in found(lake, pin).reasons)
+            damaged += 1
+        else:
+            # Other bits are of what no file is found by: statistics, tombstones, the writer's name.
+            assert now == before or found(lake, pin).reasons
+    assert damaged
 
 
 CHECKPOINTS = {
