@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from repro_assets.errors import DataDamaged
+from repro_assets.pins.canonical import digest
 
 # The alphabet of Z85 (rfc.zeromq.org/spec/32), in which the log writes the UUID of a deletion vector's file.
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
@@ -85,6 +86,12 @@ def live_files(actions: Iterable[Mapping[str, Any]], where: str) -> list[LiveFil
     replay = Replay(where)
     replay.apply(actions)
     return replay.files()
+
+
+def live_digest(files: Iterable[LiveFile]) -> str:
+    """Digest of which files a version consists of, whichever commits and checkpoints told it."""
+    ordered = sorted(files, key=lambda file: (file.path, file.vector or ""))
+    return digest({"files": [asdict(file) for file in ordered]})
 
 
 def live_file(add: Mapping[str, Any]) -> LiveFile:

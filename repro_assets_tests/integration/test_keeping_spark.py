@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from repro_assets.pins.retention import Holder
 from repro_assets.resources.keeping.proofs import raw_version
 from repro_assets.resources.raw.raw_rows import rows_without_spark
 from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.raw_version import examine
 from repro_assets.resources.raw.table_files import files_of_version
 from repro_assets.verbs.sql import plan as plan_query
 from repro_assets.verbs.sql import sql
@@ -144,6 +147,19 @@ def test_a_file_that_is_gone_has_expired_and_a_flipped_bit_is_damage(spark, kind
     file.unlink()
     with pytest.raises(VersionExpired, match=r"1 of \d data files of covid_cases@2 are gone"):
         read(spark, lake, pins[2])
+
+
+def test_a_flipped_bit_in_an_earlier_commit_is_found_by_verify_and_by_preflight(kind, undone) -> None:
+    lake, pins = kind
+    earlier = undone / "_delta_log" / f"{1:020d}.json"
+    whole, chance = earlier.read_bytes(), random.Random(7)
+    for _ in range(60):
+        content = bytearray(whole)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        earlier.write_bytes(content)
+        (wrong,) = raw_version(tables(lake), pins[2]).wrong
+        assert (type(wrong), earlier.name in str(wrong.where)) == (DataDamaged, True)
+        assert examine(tables(lake), pins[2].commit, datetime.now(UTC)).reasons
 
 
 def other_table(folder: Path) -> None:

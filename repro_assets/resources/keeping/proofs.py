@@ -17,7 +17,7 @@ from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources import storage
 from repro_assets.resources.code import capsule_store
 from repro_assets.resources.outputs.lake import Lake
-from repro_assets.resources.raw.file_lists import known_list, wrong_bytes
+from repro_assets.resources.raw.file_lists import known_list, other_files, wrong_bytes
 from repro_assets.resources.raw.raw_rows import rows_without_spark
 from repro_assets.resources.raw.table_files import file_uri
 from repro_assets.resources.reproduction.original_outputs import stored_output, verify_models, verify_output
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from repro_assets.settings import Settings
 
 _NOT_HASHED = "no SHA-256 of its files was recorded when it was pinned"
+_LOG_NOT_HASHED = (
+    "no SHA-256 of its log was recorded when it was pinned: the files that it leads to are the pinned ones"
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Stores:
 
 
 def raw_version(tables: RawTables, pin: DataPin) -> Proved:
-    """Prove a pinned version: its commit, the SHA-256 of every file, and the rows where they can be read without Spark.
+    """Prove a pinned version: its commit, its log, the SHA-256 of every file, and the rows where they can be read without Spark.
 
     Args:
         tables: The raw tables as they stand now.
@@ -109,7 +112,7 @@ def raw_version(tables: RawTables, pin: DataPin) -> Proved:
             tables.require_files(pin.commit)
             return _rows(tables, pin, (_NOT_HASHED,))
         wrong = _wrong_files(tables, pin.commit, recorded)
-        return Proved(tuple(wrong)) if wrong else _rows(tables, pin, ())
+        return Proved(tuple(wrong)) if wrong else _rows(tables, pin, _log_note(recorded))
     except Outside as error:
         return Proved((_unreadable(error, tables.records),))
     except ReproError as error:
@@ -128,7 +131,7 @@ def pinned_version(tables: RawTables, key: str, table: str, version: int) -> Pro
         if recorded is None:
             tables.require_files(commit)
             return Proved(notes=(_NOT_HASHED,))
-        return Proved(tuple(_wrong_files(tables, commit, recorded)))
+        return Proved(tuple(_wrong_files(tables, commit, recorded)), _log_note(recorded))
     except Outside as error:
         return Proved((_unreadable(error, tables.records),))
     except ReproError as error:
@@ -137,12 +140,17 @@ def pinned_version(tables: RawTables, key: str, table: str, version: int) -> Pro
 
 def _wrong_files(tables: RawTables, commit: CommitPin, recorded: FileList) -> list[ReproError]:
     wrong: list[ReproError] = []
-    for file in recorded.files:
-        where = file_uri(tables.uri(commit.table), file.path)
-        alone = replace(recorded, files=(file,))
-        with _reading(tables.records, where, file.sha256, wrong):
+    each = [(file, replace(recorded, log=(file,), files=())) for file in recorded.log or ()]
+    each += [(file, replace(recorded, log=(), files=(file,))) for file in recorded.files]
+    for file, alone in each:
+        with _reading(tables.records, file_uri(tables.uri(commit.table), file.path), file.sha256, wrong):
             wrong.extend(wrong_bytes(tables, commit, alone))
-    return wrong
+    # What a damaged log leads to says nothing more.
+    return wrong or list(other_files(tables, commit, recorded))
+
+
+def _log_note(recorded: FileList) -> tuple[str, ...]:
+    return (_LOG_NOT_HASHED,) if recorded.log is None else ()
 
 
 def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from repro_assets.errors import DataDamaged
 from repro_assets.pins.data import CommitPin, RowsPin
 from repro_assets.resources import storage
+from repro_assets.resources.raw.read_errors import first_line
 from repro_assets.resources.raw.table_files import RESTORE, file_uri, files_of_version
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Above it the rows would not fit the memory of one process beside their sorted copy.
 MOST_ROWS = 50_000_000
+# How delta-rs begins to say that a table has a feature which it does not know.
+_UNSUPPORTED = "Unsupported:"
 
 
 def rows_without_spark(tables: RawTables, pin: CommitPin, expected: RowsPin) -> RowsPin | str:
@@ -36,7 +39,7 @@ def rows_without_spark(tables: RawTables, pin: CommitPin, expected: RowsPin) -> 
     """
     import pyarrow as pa
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
+    from deltalake.exceptions import DeltaError, DeltaProtocolError
 
     from repro_assets.pins.fingerprint import fingerprint
 
@@ -51,13 +54,23 @@ def rows_without_spark(tables: RawTables, pin: CommitPin, expected: RowsPin) -> 
         if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
             return "column mapping"
         found = fingerprint(table.to_pyarrow_table())
+    except DeltaProtocolError as error:
+        return first_line(error)
     except DeltaError as error:
-        return _first_line(error)
-    except (pa.ArrowException, OSError) as error:
+        if _UNSUPPORTED in str(error):
+            return first_line(error)
+        raise DataDamaged(
+            f"the log that leads to {pin.table}@{pin.version} can't be read",
+            where=uri,
+            stored=first_line(error),
+            expected=f"rows with fingerprint {expected.fingerprint}",
+            fix=RESTORE,
+        ) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataDamaged(
             f"the files of {pin.table}@{pin.version} can't be read",
             where=_unreadable_file(tables, pin) or uri,
-            stored=_first_line(error),
+            stored=first_line(error),
             expected=f"rows with fingerprint {expected.fingerprint}",
             fix=RESTORE,
         ) from error
@@ -65,20 +78,15 @@ def rows_without_spark(tables: RawTables, pin: CommitPin, expected: RowsPin) -> 
 
 
 def _unreadable_file(tables: RawTables, pin: CommitPin) -> str | None:
-    """The first file of a version that is no Parquet file any more; None where each can be read alone."""
+    """The first file of a version that is gone or no Parquet file any more; None where each can be read alone."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     uri = tables.uri(pin.table)
     for file in files_of_version(uri, pin.version):
         where = file_uri(uri, file.path)
-        content = storage.read_bytes(where)
         try:
-            pq.read_table(pa.BufferReader(content))
-        except (pa.ArrowException, OSError):
+            pq.read_table(pa.BufferReader(storage.read_bytes(where)))
+        except (pa.ArrowException, OSError, ValueError):
             return where
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

@@ -17,10 +17,10 @@ from repro_assets.pins.canonical import canonical_json, digest
 from repro_assets.pins.data import Commit, CommitPin, DataPin, RowsPin
 from repro_assets.resources import storage
 from repro_assets.resources.raw import delta_log, file_lists
-from repro_assets.resources.raw.expiry import what_cleaned, what_took
+from repro_assets.resources.raw.expiry import what_cleaned
 from repro_assets.resources.raw.given_up import take_back
-from repro_assets.resources.raw.read_errors import reading
-from repro_assets.resources.raw.table_files import files_of_version, wrong_files
+from repro_assets.resources.raw.read_errors import first_line, reading
+from repro_assets.resources.raw.table_files import RESTORE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -117,15 +117,13 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             )
 
     def require_files(self, pin: CommitPin) -> None:
-        """Check that every file of a version is there, without a JVM and without reading one.
+        """Check the log, and that every file of a version is there, without a JVM and without reading one.
 
         Raises:
             VersionExpired: A file is gone, or nothing leads to the version.
-            DataDamaged: A file has another size than its commit says.
+            DataDamaged: A file has another size than its commit says, or the log is not the one that was pinned.
         """
-        files = files_of_version(self.uri(pin.table), pin.version)
-        name = f"{pin.table}@{pin.version}"
-        for error in wrong_files(self.uri(pin.table), files, name, lambda: what_took(self, pin.table, pin.version)):
+        for error in file_lists.wrong_version(self, pin):
             raise error
 
     def read(self, spark: SparkSession, pin: CommitPin) -> DataFrame:
@@ -273,11 +271,18 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
         try:
             return str(DeltaTable(self.uri(table), version=version).metadata().id)
         except DeltaError as error:
+            if not delta_log.missing_for(self.uri(table), version):
+                raise DataDamaged(
+                    f"the log of {table} does not say which table it is",
+                    where=self.uri(table),
+                    stored=first_line(error),
+                    fix=RESTORE,
+                ) from error
             raise VersionExpired(
                 f"nothing leads to version {version} of {table} any more",
                 where=self.uri(table),
-                stored=str(error),
-                fix=f"{what_cleaned(self, table, version)}. Restore it from a backup",
+                stored=first_line(error),
+                fix=f"{what_cleaned(self, table, version)}. {RESTORE}",
             ) from error
 
     def _require_rows(self, pin: DataPin, found: RowsPin) -> None:

@@ -15,8 +15,9 @@ from repro_assets.pins.data import CommitPin
 from repro_assets.pins.preflight import Finding, reason, retention, time_left
 from repro_assets.resources import storage
 from repro_assets.resources.raw import delta_log
-from repro_assets.resources.raw.expiry import what_took
-from repro_assets.resources.raw.table_files import RESTORE, files_of_version, wrong_files
+from repro_assets.resources.raw.file_lists import wrong_version
+from repro_assets.resources.raw.read_errors import first_line
+from repro_assets.resources.raw.table_files import RESTORE
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -65,12 +66,8 @@ def examine(tables: RawTables, pin: CommitPin, now: datetime) -> Finding:
 
 
 def _files(tables: RawTables, pin: CommitPin, _: datetime) -> Finding:
-    """Whether the log leads to the version, and every data and deletion vector file that it names is there."""
-    name, uri = f"{pin.table}@{pin.version}", tables.uri(pin.table)
-    wrong = wrong_files(
-        uri, files_of_version(uri, pin.version), name, lambda: what_took(tables, pin.table, pin.version)
-    )
-    return Finding(tuple(reason(error) for error in wrong))
+    """Whether the log leads to what was pinned, and every data and deletion vector file that it names is there."""
+    return Finding(tuple(reason(error) for error in wrong_version(tables, pin)))
 
 
 def _time(tables: RawTables, pin: CommitPin, now: datetime) -> Finding:
@@ -113,6 +110,6 @@ def _open(uri: str, version: int | None, name: str) -> DeltaTable:
         raise DataDamaged(
             f"the log of {name} can't be read",
             where=uri,
-            stored=str(error).strip().splitlines()[0][:300],
+            stored=first_line(error),
             fix=RESTORE,
         ) from error

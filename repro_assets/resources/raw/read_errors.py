@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from repro_assets.errors import DataDamaged, Outside, ReproError, VersionExpired
 from repro_assets.pins.data import CommitPin
-from repro_assets.resources.raw.expiry import what_took
-from repro_assets.resources.raw.file_lists import known_list, wrong_bytes
-from repro_assets.resources.raw.table_files import RESTORE, files_of_version, wrong_files
+from repro_assets.resources.raw.file_lists import known_list, wrong_bytes, wrong_version
+from repro_assets.resources.raw.table_files import RESTORE
 
 if TYPE_CHECKING:
     from repro_assets.resources.raw.raw_tables import RawTables
@@ -58,10 +57,9 @@ def _cause(tables: RawTables, pin: CommitPin, said: str) -> ReproError | None:
     name, uri = f"{pin.table}@{pin.version}", tables.uri(pin.table)
     try:
         tables.check(pin)
-        files = files_of_version(uri, pin.version)
-        if _TOO_OLD in said:
+        wrong = next(wrong_version(tables, pin), None)
+        if wrong is None and _TOO_OLD in said:
             return _too_old(name, uri)
-        wrong = next(wrong_files(uri, files, name, lambda: what_took(tables, pin.table, pin.version)), None)
         recorded = known_list(tables, pin)
         return next(wrong_bytes(tables, pin, recorded), None) if wrong is None and recorded else wrong
     except Outside:
@@ -87,6 +85,11 @@ def _as_said(tables: RawTables, pins: Sequence[CommitPin], said: str) -> DataDam
     return DataDamaged(
         f"{names} can't be read",
         where=file[0] if file else places,
-        stored=(reason[0] if reason else (said.strip().splitlines() or [""])[0])[:300],
+        stored=reason[0][:300] if reason else first_line(said),
         fix=RESTORE,
     )
+
+
+def first_line(said: object) -> str:
+    """What an engine says first; below it stand its own call stack and plans."""
+    return next(iter(str(said).strip().splitlines()), type(said).__name__ if isinstance(said, Exception) else "")[:300]

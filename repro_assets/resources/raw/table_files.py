@@ -141,6 +141,18 @@ def sha256_of(uri: str) -> tuple[str, int]:
     return hasher.hexdigest(), size
 
 
+def log_files(uri: str, version: int) -> list[str]:
+    """URIs of the files of the log that `files_of_version` reads: a checkpoint with its sidecars, then commits.
+
+    Raises:
+        DataDamaged: The checkpoint can't be read.
+    """
+    checkpoint, names = delta_log.checkpoint_before(uri, version)
+    sidecars = [where for name in names for row in _checkpoint_rows(name) for where in _sidecar(uri, row)]
+    commits = [delta_log.commit_uri(uri, number) for number in range(checkpoint + 1, version + 1)]
+    return [*names, *sidecars, *commits]
+
+
 def _actions(uri: str, version: int) -> Iterator[Mapping[str, Any]]:
     checkpoint, names = delta_log.checkpoint_before(uri, version)
     for name in names:
@@ -161,14 +173,24 @@ def commit_actions(uri: str, version: int) -> list[dict[str, Any]]:
 
 
 def _of_checkpoint(uri: str, name: str) -> Iterator[Mapping[str, Any]]:
-    rows = _lines(_of_log(name), name) if name.endswith(".json") else _parquet_rows(name)
-    for row in rows:
-        if (sidecar := row.get("sidecar")) is not None and sidecar.get("path"):
-            path = str(sidecar["path"])
-            where = path if is_elsewhere(path) else storage.join(uri, "_delta_log", "_sidecars", path)
+    for row in _checkpoint_rows(name):
+        for where in _sidecar(uri, row):
             yield from _parquet_rows(where)
-        elif row.get("add") is not None:
+        if row.get("add") is not None:
             yield row
+
+
+def _checkpoint_rows(name: str) -> list[dict[str, Any]]:
+    return _lines(_of_log(name), name) if name.endswith(".json") else _parquet_rows(name)
+
+
+def _sidecar(uri: str, row: Mapping[str, Any]) -> list[str]:
+    """Where the sidecar lies that a row of a checkpoint names, if it names one."""
+    sidecar = row.get("sidecar")
+    if not isinstance(sidecar, dict) or not sidecar.get("path"):
+        return []
+    path = str(sidecar["path"])
+    return [path if is_elsewhere(path) else storage.join(uri, "_delta_log", "_sidecars", path)]
 
 
 def _parquet_rows(where: str) -> list[dict[str, Any]]:
