@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import BadInput, ReproError
+from repro_assets.errors import BadInput, DataDamaged, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.resources.outputs.lake import Lake
 from repro_assets.resources.outputs.lake_views import View, views
@@ -31,6 +31,7 @@ _OPAQUE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _SHOWN = 300
+_LOOK = "`repro verify --all` says what is damaged"
 # Functions that call any Java method.
 _REFLECTING = {"REFLECT", "JAVA_METHOD", "TRY_REFLECT"}
 _MOST_ROWS = 2**31 - 2  # Spark counts them in 32 bits, and one more is asked for
@@ -69,6 +70,10 @@ class Answer:
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[Any, ...], ...]
     truncated: bool
+
+
+class _Stopped(BadInput):
+    """A query that Spark took, and could not bring to an end: what it reads may be the reason."""
 
 
 def plan(query: str, limit: int) -> Query:
@@ -112,8 +117,8 @@ def sql(wanted: Query, instance: dg.DagsterInstance, open_spark: Callable[[], Sp
         raise BadInput("there is nothing to ask yet", fix="`repro ingest TABLE FILE…`, then `repro run KEY`")
     try:
         return ask(wanted, found, open_spark())
-    except BadInput as refused:
-        raise _unreadable(wanted, raw_tables, str(refused)) or refused from refused
+    except _Stopped as stopped:
+        raise _unreadable(wanted, raw_tables, str(stopped)) or stopped from stopped
 
 
 def _unreadable(wanted: Query, raw_tables: RawTables, said: str) -> ReproError | None:
@@ -126,20 +131,26 @@ def ask(wanted: Query, found: Mapping[str, View], spark: SparkSession) -> Answer
 
     Raises:
         BadInput: Spark refuses the query.
+        DataDamaged: What a view stands for can't be read.
     """
     from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
+    from pyspark.errors import AnalysisException, PySparkException
 
     # What is wrong with a query is one line of ours: Spark would write stack traces beside it.
     logging.getLogger("SQLQueryContextLogger").disabled = True
     spark.sparkContext.setLogLevel("OFF")
     for name, frame in found.items():
         if wanted.lists or name in wanted.words:
-            frame(spark).createOrReplaceTempView(name)
+            try:
+                frame(spark).createOrReplaceTempView(name)
+            except (PySparkException, Py4JJavaError) as error:
+                raise DataDamaged(f"the view {name} can't be made", stored=_said(error), fix=_LOOK) from error
     try:
         return _answer(spark.sql(wanted.text), wanted.limit)
     except (PySparkException, Py4JJavaError) as error:
-        raise BadInput("Spark refuses the query", stored=_said(error), fix=f"There are: {', '.join(found)}") from error
+        # An unknown column or word is the query's own: no file has to be looked at to say so.
+        kind = BadInput if isinstance(error, AnalysisException) else _Stopped
+        raise kind("Spark refuses the query", stored=_said(error), fix=f"There are: {', '.join(found)}") from error
 
 
 def latest_identities(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:

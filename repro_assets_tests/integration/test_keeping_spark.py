@@ -20,7 +20,15 @@ import dagster as dg
 import pytest
 from deltalake import DeltaTable
 
-from repro_assets.errors import DataDamaged, NoSuchVersion, PinChanged, ReproError, TableReplaced, VersionExpired
+from repro_assets.errors import (
+    BadInput,
+    DataDamaged,
+    NoSuchVersion,
+    PinChanged,
+    ReproError,
+    TableReplaced,
+    VersionExpired,
+)
 from repro_assets.pins.data import DataPin
 from repro_assets.pins.retention import Holder
 from repro_assets.resources.keeping.proofs import raw_version
@@ -28,6 +36,7 @@ from repro_assets.resources.raw.raw_rows import rows_without_spark
 from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.resources.raw.raw_version import examine
 from repro_assets.resources.raw.table_files import files_of_version
+from repro_assets.verbs import sql as sql_verb
 from repro_assets.verbs.sql import plan as plan_query
 from repro_assets.verbs.sql import sql
 from repro_assets.verbs.vacuum import plan, vacuum
@@ -185,12 +194,17 @@ def rolled_back(folder: Path) -> None:
         (folder / "_delta_log" / f"{version:020d}.json").unlink()
 
 
+def with_a_gap(folder: Path) -> None:
+    (folder / "_delta_log" / f"{1:020d}.json").unlink()
+
+
 @pytest.mark.parametrize(
     ("break_it", "expected", "words"),
     [
         pytest.param(other_table, TableReplaced, "another table stands", id="another table"),
         pytest.param(rewritten, PinChanged, "not the commit that was pinned", id="a commit rewritten"),
         pytest.param(cleaned, VersionExpired, "log clean-up took it: the log begins at version 3", id="log clean-up"),
+        pytest.param(with_a_gap, VersionExpired, "its log has a gap", id="a gap before it"),
         pytest.param(rolled_back, NoSuchVersion, "0 to 1", id="rolled back"),
     ],
 )
@@ -201,6 +215,25 @@ def test_every_read_that_fails_says_why(spark, kind, undone, break_it, expected,
     with pytest.raises(ReproError) as raised:
         read(spark, lake, pins[2])
     assert (type(raised.value), words in str(raised.value)) == (expected, True)
+
+
+def test_a_query_over_a_raw_table_whose_log_has_a_gap_says_so_and_a_misspelt_column_hashes_nothing(
+    spark, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("REPRO_LAKE", tmp_path.as_uri())
+    folder = made(spark, tmp_path, "", COMMON.replace("'3'", "'100'"))
+    forget(spark)
+    looked: list[object] = []
+    monkeypatch.setattr(sql_verb, "cause", lambda *said: looked.append(said))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(BadInput, match="UNRESOLVED_COLUMN"):
+            sql(plan_query("SELECT casse FROM covid_cases", 0), instance, lambda: spark)
+        assert looked == []
+        with_a_gap(folder)
+        forget(spark)
+        with pytest.raises(VersionExpired, match="its log has a gap"):
+            sql(plan_query("SELECT * FROM covid_cases", 0), instance, lambda: spark)
 
 
 def test_a_query_over_a_raw_table_that_cannot_be_read_names_the_file(spark, tmp_path, monkeypatch) -> None:

@@ -127,9 +127,16 @@ class RawTables(dg.ConfigurableResource["RawTables"]):
             raise error
 
     def read(self, spark: SparkSession, pin: CommitPin) -> DataFrame:
-        """Read the rows of a pin through Spark, after `check`, where the table stands now: a lake may have moved."""
+        """Read the rows of a pin through Spark, after `check`, where the table stands now: a lake may have moved.
+
+        Spark reads the log here and the rows later: whoever asks the frame for some does so in `reading`.
+
+        Raises:
+            NoSuchVersion, VersionExpired, TableReplaced, PinChanged, DataDamaged: As `read_errors.reading`.
+        """
         self.check(pin)
-        return spark.read.format("delta").option("versionAsOf", pin.version).load(self.uri(pin.table))
+        with self.reading(pin):
+            return spark.read.format("delta").option("versionAsOf", pin.version).load(self.uri(pin.table))
 
     def pin_of_key(self, key: str, table: str, version: int) -> CommitPin:
         """The pin of a table under a data version key: as first recorded, checked against what stands now.
