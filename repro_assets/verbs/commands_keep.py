@@ -76,24 +76,16 @@ def unpin(key: str, why: str, json: bool) -> None:
 
 def verify(key: str | None, every: bool, json: bool) -> None:
     """`repro verify`."""
-    from repro_assets.resources.keeping.holders import of_aliases
-    from repro_assets.resources.keeping.proofs import Stores
+    from repro_assets.resources.keeping.belonging import open_records
     from repro_assets.resources.raw.given_up import given_up
-    from repro_assets.resources.tracking.store import connect, initialise
     from repro_assets.verbs import verify as verb
 
     if every == (key is not None):
         raise BadInput("name one data version, or --all", fix="`repro verify KEY` or `repro verify --all`")
     here, raw_tables = settings_module.load(), RawTables()
-    experiment = initialise(here, EXPERIMENT.name)
-    client = connect(here.mlflow_tracking_uri)
-    dropped = given_up(raw_tables.records)
-    aliases = [one for one in of_aliases(client) if one.champion or one.key not in dropped]
-    pinned = verb.pinned_keys(raw_tables.records, key, aliases)
-    runs = verb.runs_of(client, experiment, key, pinned)
+    store = open_records(here, EXPERIMENT.name, lake=here.lake)
     show_progress()
-    others = verb.elsewhere(client, experiment, key)
-    found = verb.verify(runs, Stores(here, raw_tables, client), dropped, pinned, others)
+    found = verb.verify_store(key, here, raw_tables, store, given_up(raw_tables.records))
     if json:
         printing.document(found.as_document())
     else:

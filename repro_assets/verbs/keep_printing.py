@@ -51,7 +51,8 @@ def verification(found: Report) -> None:
         sys.stderr.write(f"not checked: {line}\n")
     for damage in found.damaged:
         sys.stderr.write(f"damaged: {damage.message}\n")
-    sys.stderr.write(f"{len(found.checked)} checked, {len(found.damaged)} damaged\n")
+    nothing = "" if found.checked else "nothing to check: "
+    sys.stderr.write(f"{nothing}{len(found.checked)} checked, {len(found.damaged)} damaged\n")
 
 
 def garbage(wanted: GcPlan, *, dry_run: bool) -> None:

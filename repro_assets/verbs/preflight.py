@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from repro_assets.errors import Blocked
+from repro_assets.errors import BadInput, Blocked
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.keeping.belonging import open_records
 from repro_assets.resources.reproduction.preflight import EnvironmentCheck, RunPreflight, Surroundings, usable
 from repro_assets.resources.tracking.run_lookup import REPRODUCES_TAG, find_parent
-from repro_assets.resources.tracking.store import connect, initialise, speaking_of
+from repro_assets.resources.tracking.store import speaking_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -44,14 +45,18 @@ def preflight(
         environment: Whether an environment is made, or can be.
 
     Raises:
-        BadInput: There is no such run.
+        BadInput: There is no such run; or outputs stand in the lake and the MLflow store is another one than theirs.
         Outside: The MLflow store does not answer.
     """
-    experiment = initialise(settings, EXPERIMENT.name)
-    client = connect(settings.mlflow_tracking_uri)
+    store = open_records(settings, EXPERIMENT.name, lake=settings.lake)
+    if store is None:
+        if run:
+            raise BadInput("there is no such run: none was recorded yet", where=settings.var, stored=repr(run)[:80])
+        return []
+    client = store.client
     around = Surroundings(settings, tables, client, datetime.now(UTC), environment)
     with speaking_of(settings.mlflow_tracking_uri):
-        parents = [find_parent(client, experiment, run, instance)] if run else list(_with_manifest(client, experiment))
+        parents = [find_parent(client, store.own, run, instance)] if run else list(_with_manifest(client, store.own))
     # Outside of it: what fails where tables and files are read is none of MLflow's.
     return [around.preflight(parent) for parent in parents]
 

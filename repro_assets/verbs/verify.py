@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ from repro_assets.errors import BadInput, Blocked, DataDamaged, ReproError
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
 from repro_assets.pins.retention import Holder, named_versions
-from repro_assets.resources.keeping.belonging import all_experiments
-from repro_assets.resources.keeping.holders import KEY_TAG, manifest_runs, of_manifests, of_people
+from repro_assets.resources.keeping.belonging import HoldersStore, all_experiments
+from repro_assets.resources.keeping.holders import KEY_TAG, manifest_runs, of_aliases, of_manifests, of_people
 from repro_assets.resources.keeping.proofs import Proved, Stores, pinned_version
 from repro_assets.resources.progress import PROGRESS
 from repro_assets.resources.tracking.run_lookup import REPRODUCES_TAG
@@ -20,6 +20,9 @@ from repro_assets.resources.tracking.run_records import load_record
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from repro_assets.resources.raw.raw_tables import RawTables
+    from repro_assets.settings import Settings
 
 SCHEMA = "repro-verify/1"
 
@@ -94,19 +97,52 @@ def runs_of(client: MlflowClient, experiment: str, key: str | None, pinned: Coll
     Raises:
         BadInput: The key is none, or no run of it recorded anything and nobody pinned it.
     """
-    if key is not None:
-        decode(key, EXPERIMENT.table_names)
     runs = [
         run
         for run in manifest_runs(client, experiment)
         if not {"mlflow.parentRunId", REPRODUCES_TAG} & set(run.data.tags)
         and (key is None or run.data.tags.get(KEY_TAG) == key)
     ]
-    if key is not None and not runs and key not in pinned:
+    _require_known(key, runs, pinned)
+    return runs
+
+
+def _require_known(key: str | None, runs: Sequence[Run], pinned: Collection[str]) -> None:
+    if key is None:
+        return
+    decode(key, EXPERIMENT.table_names)
+    if not runs and key not in pinned:
         raise BadInput(
             "no run of this data version recorded anything", where=key, fix="`repro versions` lists the runs"
         )
-    return runs
+
+
+def verify_store(
+    key: str | None, settings: Settings, tables: RawTables, store: HoldersStore | None, given_up: Collection[str]
+) -> Report:
+    """Prove everything that a store recorded of one data version or of all, and what a person pinned.
+
+    Args:
+        key: One data version, or None for all.
+        settings: Where things are stored.
+        tables: The raw tables as they stand now.
+        store: As `belonging.open_records` gives it: None where no run was ever recorded.
+        given_up: Data versions that were given up.
+
+    Raises:
+        BadInput: The key is none, or no run of it recorded anything and nobody pinned it.
+        Outside: A store does not answer.
+    """
+    if store is None:
+        pinned = pinned_keys(tables.records, key)
+        _require_known(key, (), pinned)
+        checked = _pinned_only(pinned, tables, {})
+        return report(checked.items(), [f"{settings.var}: no run was recorded in this installation yet"])
+    aliases = [one for one in of_aliases(store.client) if one.champion or one.key not in given_up]
+    pinned = pinned_keys(tables.records, key, aliases)
+    runs = runs_of(store.client, store.own, key, pinned)
+    others = elsewhere(store.client, store.own, key)
+    return verify(runs, Stores(settings, tables, store.client), given_up, pinned, others)
 
 
 def verify(
@@ -145,12 +181,18 @@ def verify(
         for item in stores.items(record):
             if item.name not in checked:
                 checked[item.name] = _said(item.name, item.prove())
+    return report(_pinned_only(pinned, stores.tables, checked).items(), skipped)
+
+
+def _pinned_only(pinned: Iterable[str], tables: RawTables, checked: Mapping[str, Proved]) -> dict[str, Proved]:
+    """What was checked, and the raw versions that a person or an alias keeps alone."""
+    found = dict(checked)
     for key in pinned:
         for table, version in named_versions(key):
             name = f"raw {table}@{version}"
-            if name not in checked and table in EXPERIMENT.table_names:
-                checked[name] = _said(name, pinned_version(stores.tables, key, table, version))
-    return report(checked.items(), skipped)
+            if name not in found and table in EXPERIMENT.table_names:
+                found[name] = _said(name, pinned_version(tables, key, table, version))
+    return found
 
 
 def report(proved: Iterable[tuple[str, Proved]], skipped: Sequence[str] = ()) -> Report:

@@ -1,17 +1,22 @@
-"""What removes looks at the store that lake and capsules belong to, or at none. No JVM."""
+"""What removes or proves looks at the store that lake and capsules belong to, or at none. No JVM."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
-from repro_assets.resources.keeping.belonging import claim, open_holders
+from repro_assets.experiment import EXPERIMENT
+from repro_assets.resources.keeping.belonging import claim, open_holders, open_records
+from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.resources.tracking.store import connect, initialise
 from repro_assets.settings import Settings
+from repro_assets.verbs import commands_keep
+from repro_assets.verbs.preflight import preflight
 from repro_assets_tests.unit.pins.run_records import KEY
 
 NAME = "a study"
@@ -80,3 +85,38 @@ def test_a_lake_that_belongs_to_another_store_is_refused_and_its_own_store_may_m
     other = settings_module.load({"REPRO_VAR": str(moved), "MLFLOW_TRACKING_URI": uri})
     with pytest.raises(BadInput, match="belongs to another MLflow store"):
         open_holders(other, NAME, lake=other.lake)
+
+
+def test_where_nothing_was_recorded_verify_and_preflight_say_so_and_make_nothing(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("REPRO_VAR", str(tmp_path))
+    here = settings_module.load()
+    assert open_records(here, EXPERIMENT.name, lake=here.lake) is None
+
+    commands_keep.verify(None, every=True, json=False)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert preflight(None, here, instance, RawTables()) == []
+        with pytest.raises(BadInput, match="none was recorded yet"):
+            preflight(KEY, here, instance, RawTables())
+    assert "no run was recorded in this installation yet" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_a_store_that_is_not_that_of_the_lake_nothing_is_called_whole(here, tmp_path, monkeypatch) -> None:
+    stand(here)
+    other = tmp_path / "elsewhere" / "other.db"
+    monkeypatch.setenv("REPRO_VAR", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
+
+    with pytest.raises(BadInput, match="no MLflow store"):
+        commands_keep.verify(None, every=True, json=False)
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(BadInput, match="no MLflow store"):
+        preflight(None, settings_module.load(), instance, RawTables())
+    assert not other.parent.exists()
+
+    other.parent.mkdir()
+    initialise(settings_module.load(), EXPERIMENT.name)
+    with pytest.raises(BadInput, match="no run of the MLflow store names any"):
+        commands_keep.verify(None, every=True, json=False)
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(BadInput, match="names any"):
+        preflight(None, settings_module.load(), instance, RawTables())

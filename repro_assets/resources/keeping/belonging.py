@@ -1,7 +1,8 @@
-"""Which MLflow store a lake and a folder of capsules belong to, and whether a command that removes looks at that store.
+"""Which MLflow store a lake and a folder of capsules belong to, and whether a command looks at that store.
 
 A small file beside the lake names the store. Who needs what is written in MLflow alone: asked of another store, nobody
-needs anything, and everything would go. Therefore whatever removes opens the store here, which creates nothing.
+needs anything, so everything would go, and nothing would be damaged. Therefore whatever removes or proves opens the
+store here, which creates nothing.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ class HoldersStore:
     Attributes:
         client: Bound to it.
         experiments: Ids of all its experiments that were not deleted.
+        own: Id of the experiment that was asked for.
     """
 
     client: MlflowClient
     experiments: tuple[str, ...]
+    own: str
 
 
 def open_holders(settings: Settings, experiment: str, *, lake: str) -> HoldersStore:
@@ -52,7 +55,7 @@ def open_holders(settings: Settings, experiment: str, *, lake: str) -> HoldersSt
     Args:
         settings: Names the store and the folder of capsules.
         experiment: The experiment's name.
-        lake: URI of the lake that something may be removed from.
+        lake: URI of the lake with the outputs.
 
     Raises:
         BadInput: There is no such store or experiment, a marker names another store, or the lake holds outputs of which
@@ -63,7 +66,7 @@ def open_holders(settings: Settings, experiment: str, *, lake: str) -> HoldersSt
     database = sqlite_file(uri)
     if database is not None and not database.is_file():
         raise BadInput(
-            "there is no MLflow store, so nobody knows what is needed; nothing was removed",
+            "there is no MLflow store, so nobody knows what is needed; nothing was done",
             where=redacted(uri),
             fix=_ELSEWHERE,
         )
@@ -74,14 +77,31 @@ def open_holders(settings: Settings, experiment: str, *, lake: str) -> HoldersSt
         found = client.get_experiment_by_name(experiment)
         if found is None or found.lifecycle_stage != "active":
             raise BadInput(
-                "the MLflow store has no such experiment, so nobody knows what is needed; nothing was removed",
+                "the MLflow store has no such experiment, so nobody knows what is needed; nothing was done",
                 where=redacted(uri),
                 expected=experiment,
                 fix=_ELSEWHERE,
             )
-        store = HoldersStore(client, tuple(all_experiments(client)))
+        store = HoldersStore(client, tuple(all_experiments(client)), str(found.experiment_id))
         _refuse_unknown_outputs(store, lake)
     return store
+
+
+def open_records(settings: Settings, experiment: str, *, lake: str) -> HoldersStore | None:
+    """`open_holders`, for commands that only look; None in an installation in which nothing was recorded yet.
+
+    Raises:
+        BadInput, Outside: As `open_holders`; a store that is not there is none of nothing where outputs stand.
+    """
+    database = sqlite_file(settings.mlflow_tracking_uri)
+    is_missing = database is not None and not database.is_file()
+    return None if is_missing and is_empty(settings, lake) else open_holders(settings, experiment, lake=lake)
+
+
+def is_empty(settings: Settings, lake: str) -> bool:
+    """Whether no output stands in a lake and nothing says which store it belongs to."""
+    places = (lake, _folder_uri(settings.capsules))
+    return not complete_outputs(Lake(uri=lake)) and not any(storage.exists(storage.join(one, MARK)) for one in places)
 
 
 def claim(settings: Settings, *, lake: str) -> None:
@@ -114,7 +134,7 @@ def _refuse_another(place: str, expected: str) -> None:
         raise DataDamaged("the note of the MLflow store can't be read", where=where, stored=str(error)[:200]) from error
     if named != expected:
         raise BadInput(
-            "this belongs to another MLflow store, which knows what is needed; nothing was removed",
+            "this belongs to another MLflow store, which knows what is needed; nothing was done",
             where=where,
             stored=str(named)[:300],
             expected=expected,
@@ -128,7 +148,7 @@ def _refuse_unknown_outputs(store: HoldersStore, lake: str) -> None:
     runs = all_runs(store.client, store.experiments, deleted=True)
     if standing and not standing & named_outputs(runs):
         raise BadInput(
-            "outputs stand in the lake, and no run of the MLflow store names any of them; nothing was removed",
+            "outputs stand in the lake, and no run of the MLflow store names any of them; nothing was done",
             where=lake,
             stored=f"{len(standing)} outputs",
             expected=f"their runs in {redacted(store.client.tracking_uri)}",
