@@ -85,7 +85,7 @@ class AnomalyKind(Enum):
     SWAPPED_COLUMNS = Kind("headers of two columns are exchanged, and their cells are not, or the other way round")
     FALLING_TOTAL = Kind(
         "cumulative cases of all counties together fall from a day to the next, as where cells of two days are exchanged",
-        Fate.READ,
+        Fate.ACCEPTABLE,
         "they are read as published",
     )
     # The rows
@@ -110,8 +110,20 @@ class AnomalyKind(Enum):
         Fate.READ,
         "their rows are deleted",
     )
-    MOST_ROWS_CHANGED = Kind(
-        "more than half of the rows that the table has of this part have other values",
+    COUNTS_BLANKED = Kind(
+        "more than 0.1 % of the table's counts of cases are blank in the file, and more than two of them",
+        Fate.ACCEPTABLE,
+        "their rows have a null",
+    )
+    COUNTS_FALLEN = Kind(
+        "counts of cases fall to less than half of what the table has, from 1,000 or more, or from 50 or more in more "
+        "than five counties",
+        Fate.ACCEPTABLE,
+        "they are changed as published",
+    )
+    MANY_ROWS_CHANGED = Kind(
+        "more than 5 % of the rows that the table has of this part have other values, and in a small table more than "
+        "20 % or 2,000; of cases only rows that are not zero",
         Fate.ACCEPTABLE,
         "they are changed as published",
     )
@@ -125,6 +137,17 @@ class AnomalyKind(Enum):
     FLOAT_COUNT = Kind("a count such as `12.0`", Fate.READ, "it is the integer")
     BAD_COUNT = Kind("a count that is negative, fractional or no number, or blank training hours")
     LARGE_COUNT = Kind("a count too large for 64 bits")
+    FALLING_COUNT = Kind(
+        "a county's cumulative cases fall to less than half from a day to the next, from 1,000 or more, or from 50 or "
+        "more in more than five counties; rows that are no county (`Out of`, `Unassigned`) may",
+        Fate.ACCEPTABLE,
+        "they are read as published",
+    )
+    LEAPING_COUNT = Kind(
+        "a county's cumulative cases of 1,000 or more grow over five times from a day to the next",
+        Fate.ACCEPTABLE,
+        "they are read as published",
+    )
     ABSURD_COUNT = Kind("over 99,999,999 cases in a county", Fate.ACCEPTABLE, "they are read as published")
     CUT_COUNT = Kind(
         "no line end after the last row, whose last count is blank or below the day before, as where a download was cut",

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, DataDamaged, Outside
+from repro_assets.feeds.against_table import judged
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, refusal
-from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key, keys_gone
+from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key
 from repro_assets.feeds.history import TableHistory, read_commit_info
 from repro_assets.feeds.parsed_feed import ParsedFeed
-from repro_assets.feeds.publication import Anomaly, Publication, to_user_metadata
+from repro_assets.feeds.publication import Publication, to_user_metadata
 from repro_assets.feeds.registry import Feed
 
 if TYPE_CHECKING:
@@ -32,11 +32,6 @@ TABLE_PROPERTIES: Mapping[str, str] = {
     "delta.checkpointInterval": "10",
 }
 
-LARGEST_PERCENT_GONE = 1
-"""Counties, days or people that a publication may leave out at once, in per cent of those in the table."""
-
-_ALWAYS_MAY_GO = 2  # in a small table a single county that is split is over one per cent
-_FEW_ROWS = 100  # in a table of a handful, a few corrections are most of it
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -81,7 +76,7 @@ def commit_batch(
 
     Raises:
         AnomalyRefused: A key of the publication stands in another part of the table, too many of the table's keys
-            are gone, or most of its rows have other values; nothing is committed.
+            are gone, or its rows change as nobody accepted; nothing is committed.
         BadInput: The table has other columns.
         DataDamaged: A key stands twice in the table, or the commit did something else than was asked.
         Outside: Spark or another writer stopped the commit.
@@ -101,10 +96,7 @@ def commit_batch(
             if not changes.num_rows:
                 return Outcome(None, publications=publications)
             publications = tuple(
-                _with_most_changed(
-                    feed, _with_keys_gone(feed, item, stored, published, accept), stored, changes, accept
-                )
-                for item in batch
+                judged(feed, publication, stored, published, changes, accept) for publication in publications
             )
             metadata = to_user_metadata(publications)
             _merge(spark, history.uri, changes, feed.keys, metadata)
@@ -125,89 +117,6 @@ def _changes(feed: Feed, stored: pa.Table, published: pa.Table, batch: Sequence[
     for item in batch:
         refuse_shared_keys(feed, item, kept, "in the table's other part")
     return difference(stored.filter(is_replaced), published, feed.keys)
-
-
-def _with_keys_gone(
-    feed: Feed, item: BatchItem, stored: pa.Table, published: pa.Table, accept: frozenset[AnomalyKind]
-) -> Publication:
-    """The publication with `few_keys_gone`, or with `keys_gone` accepted; whoever moved to the other part is not gone.
-
-    Raises:
-        AnomalyRefused: More than 1 % of the part's counties, days or people are gone, or any where the file may have
-            been cut, or a day before its newest, and nobody accepted it.
-    """
-    publication = item.publication
-    stored = _of_part(feed, stored, publication.part)
-    # A download that ends within a row of numbers looks like a file without its last rows and its last line end.
-    may_be_cut = any(anomaly.name == AnomalyKind.NO_LAST_LINE_END.id for anomaly in publication.anomalies)
-    for found in keys_gone(stored, published, feed.keys):
-        few = found.gone <= _ALWAYS_MAY_GO or found.gone * 100 <= found.of * LARGEST_PERCENT_GONE
-        # A publisher takes its newest day back; the days before stay.
-        is_past = isinstance(found.example, date) and found.example < _newest(published, found.column)
-        is_tolerated = few and not may_be_cut and not is_past
-        kind = AnomalyKind.FEW_KEYS_GONE if is_tolerated else AnomalyKind.KEYS_GONE
-        if not is_tolerated and kind not in accept:
-            raise refusal(
-                kind,
-                "keys of the table are gone from the file",
-                publication.source,
-                None,
-                found.column,
-                stored=f"{found.gone} of {found.of} not there, such as {found.example}",
-                expected=_expected(may_be_cut=may_be_cut, is_past=is_past),
-                noted=publication.anomalies,
-            )
-        anomaly = Anomaly(kind.id, found.gone, None, found.column, accepted=not is_tolerated)
-        publication = replace(publication, anomalies=(*publication.anomalies, anomaly))
-    return publication
-
-
-def _with_most_changed(
-    feed: Feed, publication: Publication, stored: pa.Table, changes: pa.Table, accept: frozenset[AnomalyKind]
-) -> Publication:
-    """The publication with `most_rows_changed` accepted, where it changes most of what the table has of its part.
-
-    Raises:
-        AnomalyRefused: It does, and nobody accepted it.
-    """
-    of = _of_part(feed, stored, publication.part).num_rows
-    updated = count(_of_part(feed, changes, publication.part)).updated
-    if of < _FEW_ROWS or updated * 2 <= of:
-        return publication
-    if AnomalyKind.MOST_ROWS_CHANGED not in accept:
-        raise refusal(
-            AnomalyKind.MOST_ROWS_CHANGED,
-            "the file has other values for most of the table's rows",
-            publication.source,
-            None,
-            None,
-            stored=f"{updated} of {of} rows changed",
-            expected="at most half",
-            noted=publication.anomalies,
-        )
-    anomaly = Anomaly(AnomalyKind.MOST_ROWS_CHANGED.id, updated, None, None, accepted=True)
-    return replace(publication, anomalies=(*publication.anomalies, anomaly))
-
-
-def _of_part(feed: Feed, rows: pa.Table, part: str | None) -> pa.Table:
-    import pyarrow.compute as pc
-
-    if feed.part_column is None or part is None:
-        return rows
-    return rows.filter(pc.equal(rows[feed.part_column], feed.parts[part]))
-
-
-def _newest(published: pa.Table, column: str) -> date:
-    import pyarrow.compute as pc
-
-    newest: date = pc.max(published[column]).as_py()
-    return newest
-
-
-def _expected(*, may_be_cut: bool, is_past: bool) -> str:
-    if is_past:
-        return "every day before the file's newest"
-    return "none, as the last line end is missing too" if may_be_cut else f"at most {LARGEST_PERCENT_GONE} %"
 
 
 def refuse_shared_keys(feed: Feed, item: BatchItem, others: pa.Table, place: str) -> None:

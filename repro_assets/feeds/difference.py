@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OPERATION = "_operation"
+STORED = "__stored"
+"""Ends the name of a column that holds a corrected row's value as it stood."""
 
-_STORED = "__stored"
 _IN_STORED = "__in_stored"
 _IN_PUBLISHED = "__in_published"
 
@@ -63,21 +64,38 @@ def difference(stored: pa.Table, published: pa.Table, keys: Sequence[str]) -> pa
     names = published.column_names
     stored = stored.select(names).append_column(_IN_STORED, pa.array([True]).take(_zeros(stored.num_rows)))
     left = published.append_column(_IN_PUBLISHED, pa.array([True]).take(_zeros(published.num_rows)))
-    both = left.join(stored, list(keys), join_type="full outer", right_suffix=_STORED)
+    both = left.join(stored, list(keys), join_type="full outer", right_suffix=STORED)
     is_published, is_stored = pc.is_valid(both[_IN_PUBLISHED]), pc.is_valid(both[_IN_STORED])
     changed = pc.xor(is_published, is_stored)
     for name in names:
         if name not in keys:
-            changed = pc.or_(changed, _differs(both[name], both[name + _STORED]))
+            changed = pc.or_(changed, _differs(both[name], both[name + STORED]))
     both = both.filter(changed)
     is_published, is_stored = pc.is_valid(both[_IN_PUBLISHED]), pc.is_valid(both[_IN_STORED])
     operation = pc.if_else(is_published, pc.if_else(is_stored, "update", "insert"), "delete")
     columns = {
-        name: both[name] if name in keys else pc.if_else(is_published, both[name], both[name + _STORED])
+        name: both[name] if name in keys else pc.if_else(is_published, both[name], both[name + STORED])
         for name in names
     }
     changes = pa.table({**columns, OPERATION: operation})
     return changes.sort_by([(key, "ascending") for key in keys])
+
+
+def corrections(stored: pa.Table, changes: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """The updates among the changes, each row with its values as they stood beside the new ones.
+
+    Args:
+        stored: Rows as they stand.
+        changes: From `difference`.
+        keys: Columns that identify a row.
+
+    Returns:
+        One row per update of a row of `stored`: its keys, every other column, and the same with `STORED` at its end.
+    """
+    import pyarrow.compute as pc
+
+    updates = changes.filter(pc.equal(changes[OPERATION], "update")).drop_columns([OPERATION])
+    return updates.join(stored.select(updates.column_names), list(keys), join_type="inner", right_suffix=STORED)
 
 
 def count(changes: pa.Table) -> Counts:

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING
 from repro_assets.feeds.anomalies import AnomalyKind, show
 from repro_assets.feeds.csv_rows import CsvRows
 from repro_assets.feeds.jhu_days import check_days
+from repro_assets.feeds.jhu_series import check_series
 from repro_assets.feeds.parsed_feed import ParsedFeed
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 KEY = "UID"
 FIPS = "FIPS"
@@ -86,7 +89,9 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
     if rows.may_be_cut and max(days) == len(rows.header) - 1:
         counts.check_last(line)
     _check_leading_order(rows, layout)
-    check_days(rows, days, counts.cells, counts.blanks, left_out)
+    matrix = counts.matrix()
+    check_days(rows, days, matrix, left_out)
+    check_series(rows, days, matrix, uids)
     return ParsedFeed(_long_table(list(uids), list(days.values()), counts), rows.anomalies)
 
 
@@ -182,6 +187,14 @@ class _Counts:
                 self._rows.note(AnomalyKind.BLANK_COUNT, line, name)
                 self.blanks.append(len(self.cells))
                 self.cells.append(0)
+
+    def matrix(self) -> NDArray[np.float64]:
+        """One row per county, one column per day, NaN where blank; figures beyond 2**53 lose their last digits."""
+        import numpy as np
+
+        counts = np.array(self.cells, dtype="float64")
+        counts[np.array(self.blanks, dtype="int64")] = np.nan
+        return counts.reshape(-1, len(self._positions))
 
     def _count(self, text: str, line: int, name: str) -> int:
         found = self._rows.count(text, line, name)

@@ -1,11 +1,10 @@
-"""Whether the days of JHU's wide file are what their headers say: gaps, order, and totals that tell cells from headers.
+"""Whether the days of JHU's wide file are what their headers say: gaps and order.
 
 A date header that is misspelt into another date parses; it shows by the day that is missing, or by its order.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
@@ -19,29 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def check_days(
-    rows: CsvRows, days: Mapping[int, date], cells: array[int], blanks: Sequence[int], left_out: Sequence[int]
-) -> None:
+def check_days(rows: CsvRows, days: Mapping[int, date], counts: NDArray[np.float64], left_out: Sequence[int]) -> None:
     """Note or refuse what the days and their counts say about the headers.
 
     Args:
         rows: The file, all of it read.
         days: Day of each date column by its position, in the file's order.
-        cells: Counts, county after county, each in the order of `days`.
-        blanks: Positions in `cells` that are blank.
+        counts: One row per county, one column per item of `days`; NaN where blank.
         left_out: Positions of columns left out because their header does not parse: each may be a day that is missing.
 
     Raises:
         AnomalyRefused: A day is missing, or headers of two days are exchanged and their counts are not.
     """
-    import numpy as np
-
-    counts = np.array(cells, dtype="float64")  # of figures beyond 2**53 only the sign of a difference is asked
-    counts[np.array(blanks, dtype="int64")] = np.nan
-    counts = counts.reshape(-1, len(days))
     _check_order(rows, list(days.items()), counts)
     _check_gaps(rows, days, left_out)
-    _note_falls(rows, days, counts)
 
 
 def _check_order(rows: CsvRows, days: Sequence[tuple[int, date]], counts: NDArray[np.float64]) -> None:
@@ -84,15 +74,6 @@ def _check_gaps(rows: CsvRows, days: Mapping[int, date], left_out: Sequence[int]
             stored=f"{stored}, and {len(between)} of {missing} left out as accepted" if between else stored,
             expected=(before + timedelta(days=1)).isoformat(),
         )
-
-
-def _note_falls(rows: CsvRows, days: Mapping[int, date], counts: NDArray[np.float64]) -> None:
-    columns = {position: column for column, position in enumerate(days)}
-    ordered = sorted((day, position) for position, day in days.items())
-    for (before_day, before), (day, position) in pairwise(ordered):
-        fell = _rise(counts[:, columns[before]], counts[:, columns[position]]) < 0
-        if fell and day - before_day == timedelta(days=1):
-            rows.note(AnomalyKind.FALLING_TOTAL, None, rows.header[position])
 
 
 def _rise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:

@@ -22,6 +22,7 @@ class Feed:
         parse: Source name, uncompressed bytes and accepted anomalies to rows.
         part_column: Column that says which part a row is of; None where a publication is always the whole table.
         parts: Value of `part_column` for each part's name.
+        measure: Column of cumulative counts, for which the first key says whose they are; None where there is none.
         git_path: Path of the published file in its publisher's git repository.
     """
 
@@ -30,6 +31,7 @@ class Feed:
     parse: Callable[[str, bytes, frozenset[AnomalyKind]], ParsedFeed]
     part_column: str | None = None
     parts: Mapping[str, object] = field(default_factory=dict)
+    measure: str | None = None
     git_path: str | None = None
 
 
@@ -40,6 +42,7 @@ FEEDS: Mapping[str, Feed] = {
             table="covid_cases",
             keys=("uid", "date"),
             parse=jhu.parse_cases,
+            measure="confirmed",
             git_path="csse_covid_19_data/csse_covid_19_time_series/time_series_covid19_confirmed_US.csv",
         ),
         Feed(

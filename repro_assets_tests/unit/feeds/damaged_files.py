@@ -51,7 +51,9 @@ def case_files(draw: Callable[[Any], Any]) -> Grid:
     uids = draw(st.lists(st.integers(1, 10**8), min_size=1, max_size=5, unique=True))
     grid = [[*LEADING_COLUMNS, *(f"{day.month}/{day.day}/{day:%y}" for day in dates)]]
     for uid in uids:
-        counts = sorted(draw(st.lists(st.integers(0, 10**6), min_size=days, max_size=days)))
+        # Counts of a thousand and more do not grow over five times in a day.
+        least = draw(st.sampled_from([0, 1000, 10**6]))
+        counts = sorted(draw(st.lists(st.integers(least, least * 4 or 1000), min_size=days, max_size=days)))
         labels = ["US", "USA", "840", "1001.0", "Autauga", "Alabama", "US", "32.5", "-86.6", "Autauga, Alabama, US"]
         grid.append([str(uid), *labels, *map(str, counts)])
     return grid

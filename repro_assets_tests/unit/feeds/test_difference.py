@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key
+from repro_assets.feeds.difference import OPERATION, STORED, Counts, corrections, count, difference, first_shared_key
 
 Rows = dict[int, int | None]
 
@@ -66,6 +66,15 @@ def test_rows_are_identified_by_all_keys() -> None:
 
 def test_changes_are_counted_by_kind() -> None:
     assert count(difference(table({1: 1, 2: 2}), table({2: 3, 4: 4, 5: 5}), ["key"])) == Counts(2, 1, 1)
+
+
+def test_corrections_show_both_values_of_what_was_updated() -> None:
+    stored = table({1: 1, 2: None, 3: 3, 4: 4})
+    changes = difference(stored, table({1: 9, 2: 2, 4: 4, 5: 5}), ["key"])
+    assert corrections(stored, changes, ["key"]).sort_by("key").to_pylist() == [
+        {"key": 1, "value": 9, f"value{STORED}": 1},
+        {"key": 2, "value": 2, f"value{STORED}": None},
+    ]
 
 
 @pytest.mark.parametrize(

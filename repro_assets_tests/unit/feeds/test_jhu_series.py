@@ -1,0 +1,104 @@
+"""Cumulative counts that fall or leap from a day to the next: both sides of every bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
+from repro_assets.feeds.jhu import LEADING_COLUMNS, parse_cases
+from repro_assets.feeds.publication import Anomaly
+from repro_assets.feeds.published_file import open_published, read_file
+
+K = AnomalyKind
+MUCH = {84099999: (10**6, 2 * 10**6, 3 * 10**6)}  # so that the total does not fall
+
+
+def wide(counts: Mapping[int, tuple[object, ...]], days: str = "6/1/20,6/2/20,6/3/20") -> bytes:
+    labels = "," * (len(LEADING_COLUMNS) - 1)
+    rows = [f"{uid}{labels},{','.join(map(str, row))}" for uid, row in counts.items()]
+    return "\n".join([f"{','.join(LEADING_COLUMNS)},{days}", *rows, ""]).encode()
+
+
+def read(content: bytes, *accept: AnomalyKind) -> list[Anomaly]:
+    return [one for one in parse_cases("cases.csv", content, frozenset(accept)).anomalies if one.name != "blank_count"]
+
+
+def test_a_total_that_falls_is_refused_with_the_county_that_falls_most() -> None:
+    counts = {1: (10, 11, 11), 2: (40, 20, 21), 3: (30, 25, 26)}
+    with pytest.raises(
+        AnomalyRefused, match=r"falling_total - .*row 3, column 6/2/20\]: stored 24 less than the day before"
+    ):
+        read(wide(counts))
+    assert read(wide(counts), K.FALLING_TOTAL) == [Anomaly("falling_total", 1, 3, "6/2/20", accepted=True)]
+
+
+def test_a_total_is_of_the_counties_that_have_both_counts() -> None:
+    assert read(wide({1: (10, "", 10), 2: (1, 1, 2)})) == []
+
+
+def test_days_in_another_order_are_compared_by_day() -> None:
+    assert {one.name for one in read(wide({1: (3, 2, 1)}, "6/3/20,6/2/20,6/1/20"))} == {"column_order"}
+
+
+def test_counts_of_days_that_are_not_next_to_each_other_are_not_compared() -> None:
+    parsed = read(wide({1: (1000, 1, 1)}, "6/1/20,6/3/20,6/4/20"), K.DAY_GAP)
+    assert [one.name for one in parsed] == ["day_gap"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "count"),
+    [
+        pytest.param({1: (999, 1000, 499)}, K.FALLING_COUNT, 1, id="a large count to less than half"),
+        pytest.param({1: (999, 1000, 500)}, None, 0, id="a large count to half"),
+        pytest.param(dict.fromkeys(range(1, 6), (99, 999, 0)), None, 0, id="counts of five counties"),
+        pytest.param(dict.fromkeys(range(1, 7), (50, 50, 24)), K.FALLING_COUNT, 6, id="counts of six counties"),
+        pytest.param(dict.fromkeys(range(1, 7), (49, 49, 0)), None, 0, id="small counts of six counties"),
+        pytest.param({84080001: (9000, 9000, 0), 84090001: (9000, 9000, 0)}, None, 0, id="rows that are no county"),
+        pytest.param({1: (1000, 1000, 5001)}, K.LEAPING_COUNT, 1, id="a large count over five times"),
+        pytest.param({1: (1000, 1000, 5000)}, None, 0, id="a large count five times"),
+        pytest.param({1: (999, 999, 9999)}, None, 0, id="a small count ten times"),
+        pytest.param({1: (1000, "", 9999)}, None, 0, id="over a blank"),
+    ],
+)
+def test_a_county_falls_and_leaps_within_bounds(
+    counts: dict[int, tuple[object, ...]], kind: AnomalyKind | None, count: int
+) -> None:
+    content = wide({**counts, **MUCH})
+    if kind is None:
+        assert read(content) == []
+        return
+    with pytest.raises(AnomalyRefused, match=rf"^{kind.id} - .*\[cases.csv, row 2, column 6/3/20\]: stored \d+, expec"):
+        read(content)
+    (found,) = read(content, kind)
+    assert (found.name, found.count, found.row, found.column, found.accepted) == (kind.id, count, 2, "6/3/20", True)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        pytest.param(lambda row: [*row[:-10], *["0"] * 10], K.FALLING_TOTAL, id="ten days at zero"),
+        pytest.param(lambda row: row if row[5] != "Los Angeles" else [*row[:-1], "0"], K.FALLING_TOTAL, id="LA at 0"),
+        pytest.param(lambda row: row if row[6] != "Wyoming" else [*row[:-1], "0"], K.FALLING_COUNT, id="a small state"),
+        pytest.param(
+            lambda row: row if row[5] != "Los Angeles" else [*row[:-1], row[-1] + "0"], K.LEAPING_COUNT, id="LA by ten"
+        ),
+        pytest.param(
+            lambda row: [*row[:50], row[140], *row[51:140], row[50], *row[141:]], K.FALLING_TOTAL, id="two days"
+        ),
+    ],
+)
+def test_a_real_version_that_was_altered_is_refused_on_its_own(real_data: Path, change, kind: AnomalyKind) -> None:
+    import csv
+    import io
+
+    (path,) = (real_data / "jhu").glob("125_*.csv.gz")
+    header, *rows = csv.reader(io.StringIO(open_published("125", read_file(path), None).content.decode()))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *map(change, rows)])
+    with pytest.raises(AnomalyRefused) as refused:
+        parse_cases("125", text.getvalue().encode())
+    assert refused.value.kind is kind
