@@ -29,6 +29,7 @@ from pathlib import Path
 
 from repro_assets.errors import BadInput
 from repro_assets.one_line import without_password
+from repro_assets.pins.redaction import redact
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -97,7 +98,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment; nothing is created.
 
     Raises:
-        BadInput: A location holds what can't be printed, is longer than a path can be, or holds a password.
+        BadInput: A location holds what can't be printed, is longer than a path can be, or holds a password or a token.
     """
     values = os.environ if environ is None else environ
     for name in _LOCATIONS:
@@ -105,7 +106,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     project = Path(values.get("REPRO_PROJECT") or Path(__file__).resolve().parents[1]).absolute()
     var = Path(values.get("REPRO_VAR") or project / "var").absolute()
     lake = _as_uri(values.get("REPRO_LAKE") or str(var / "lake"))
-    return Settings(
+    here = Settings(
         project=project,
         var=var,
         lake=lake,
@@ -115,6 +116,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         dagster_home=Path(values.get("DAGSTER_HOME") or var / "dagster").absolute(),
         envs=Path(values.get("REPRO_ENVS") or project / "envs").absolute(),
     )
+    _refuse_secrets({**values, **here.variables(), "REPRO_PROJECT": str(here.project)})
+    return here
 
 
 def _refuse_location(name: str, value: str) -> None:
@@ -134,6 +137,20 @@ def _refuse_location(name: str, value: str) -> None:
             stored=without_password(value),
             fix="Leave them out: a store's own variables hold its credentials, e.g. AWS_ACCESS_KEY_ID",
         )
+
+
+def _refuse_secrets(locations: Mapping[str, str]) -> None:
+    """A folder may be called like a token, also the project's own, which no variable names."""
+    for name in _LOCATIONS:
+        # Without the scheme: behind one, a folder's `@` would be an address's user.
+        value = (locations.get(name) or "").rpartition("://")[2]
+        if name != "MLFLOW_TRACKING_URI" and value != redact(value):
+            raise BadInput(
+                "a location holds what looks like a secret, and it would stand in every manifest",
+                where=name,
+                stored=redact(value),
+                fix="Rename the folder, or name another one",
+            )
 
 
 def _as_uri(location: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from repro_assets.pins.canonical import canonical_json
 from repro_assets.pins.document_form import Form, Items, Maybe, misfit
+from repro_assets.pins.redaction import redact
 
 SCHEMA = "repro-publications/1"
 
@@ -67,9 +68,9 @@ class Anomaly:
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a commit and in `ingest`'s JSON document; what is not used is left out."""
-        document: dict[str, Any] = {"name": self.name, "count": self.count, "row": self.row, "column": self.column}
+        document: dict[str, Any] = {"name": self.name, "count": self.count, **_place(self.row, self.column)}
         if self.examples:
-            document["examples"] = [{"row": row, "column": column} for row, column in self.examples]
+            document["examples"] = [_place(row, column) for row, column in self.examples]
         if self.accepted:
             document["accepted"] = True
         return document
@@ -203,6 +204,11 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _place(row: int | None, column: str | None) -> dict[str, Any]:
+    # A column's name is the publisher's text: a header may be anything, and an accepted one goes into the commit.
+    return {"row": row, "column": None if column is None else redact(column)}
 
 
 def _from_dict(item: dict[str, Any]) -> Publication:

@@ -6,7 +6,7 @@ the offers, the lock around history and commits, and the JVM, which is opened wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from repro_assets.feeds.intake import IngestRecord, Intake, Offer
 from repro_assets.feeds.publication import day_in_name
 from repro_assets.feeds.published_file import read_file
 from repro_assets.feeds.registry import Feed, feed_of
+from repro_assets.resources.known_secrets import clean
 from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.resources.raw.read_errors import cause
 from repro_assets.resources.raw.table_lock import hold_table
@@ -79,7 +80,7 @@ def ingest_files(
         accept: Names of anomalies that a file is not refused for; each that occurs goes into its commit.
 
     Raises:
-        BadInput: No such table, no files, or an anomaly that can't be accepted.
+        BadInput: No such table, no files, an anomaly that can't be accepted, or a name with a secret in it.
         IngestStopped: A file is malformed or stale, or its commit failed; those before it are committed.
         Outside: Another ingestion of this table does not end.
     """
@@ -116,7 +117,8 @@ def ingest_git(
         accept: Names of anomalies that a version is not refused for; each that occurs goes into its commit.
 
     Raises:
-        BadInput: No such table, repository, revision or file, or an anomaly that can't be accepted.
+        BadInput: No such table, repository, revision or file, an anomaly that can't be accepted, or a path with a secret
+            in it.
         IngestStopped: A version is refused, or its commit failed; those before it are committed.
         Outside: git failed, or another ingestion of this table does not end.
     """
@@ -125,6 +127,7 @@ def ingest_git(
     if path is None:
         raise BadInput("this table's publisher has no git repository", where=table, fix="Name the file by --path")
     kinds = accepted_kinds(accept)
+    _refuse_secret(path)
     offers = [_git_offer(repo, version) for version in published_versions(repo, path, since)]
     return _ingest(feed, offers, settings, open_spark, report, kinds, skip_refused=skip_refused)
 
@@ -136,7 +139,7 @@ def _git_offer(repo: Path, version: GitVersion) -> Offer:
 
 def _ingest(
     feed: Feed,
-    offers: Iterable[Offer],
+    offers: Sequence[Offer],
     settings: Settings,
     open_spark: Callable[[], SparkSession],
     report: Callable[[str], None],
@@ -144,6 +147,8 @@ def _ingest(
     *,
     skip_refused: bool = False,
 ) -> IngestResult:
+    for offer in offers:
+        _refuse_secret(offer.source)
     # Its history is read and extended under this lock.
     with hold_table(feed.table, settings, report=report):
         store = DeltaStore(feed, RawTables(lake=settings.raw), open_spark, accept)
@@ -156,6 +161,16 @@ def _ingest(
         except ReproError as error:
             raise IngestStopped(error, result) from error
     return result
+
+
+def _refuse_secret(source: str) -> None:
+    """A publication's name goes into the commit as it is, and a commit is kept for years."""
+    if (shown := clean(source)) != source:
+        raise BadInput(
+            "a published file's name holds what looks like a secret, and it would stand in the commit",
+            stored=shown,
+            fix="Rename the file; if the secret was ever shared, revoke it",
+        )
 
 
 class DeltaStore:

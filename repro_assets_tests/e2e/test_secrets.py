@@ -30,8 +30,9 @@ PLANTED = {
     "a variable that the cluster file names": "planted-" + "cluster-5e6f",
     "a literal in a cluster file": "planted-" + "literal-7a8b",
     "the password among a JDBC address's settings": "planted-" + "jdbc-9c0d",
+    "the name of a published file": "ghp_" + "nA5e" * 9,
 }
-VARIABLE, TRACKING, REMOTE, CLUSTER, LITERAL, JDBC = PLANTED.values()
+VARIABLE, TRACKING, REMOTE, CLUSTER, LITERAL, JDBC, FILE = PLANTED.values()
 SETTING = "spark.hadoop.repro.example.password"
 
 # `repro run` whose last stage fails as a client does that repeats what it was given, in a message nobody can change.
@@ -157,7 +158,10 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installatio
         installation.json("ingest", "covid_cases", *map(str, feed.covid_files), env=env)
         installation.json("ingest", "job_changes", *map(str, feed.job_files), env=env)
         key = installation.json("versions", env=env)["versions"][0]["key"]
+        named = folder / f"{FILE}.csv.gz"
+        shutil.copy(feed.covid_files[0], named)
         commands = {
+            "named": installation.repro("ingest", "covid_cases", str(named), env=env),
             "refused": installation.repro("run", key, "--cluster", "leaky-v1", env=env),
             "unset": installation.repro("run", key, "--cluster", "private-v1", env={**env, "EXAMPLE_VALUE": ""}),
             "failing": subprocess.run(
@@ -190,6 +194,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installatio
 def test_the_runs_were_what_they_are_meant_to_be(said) -> None:
     _, outputs = said
 
+    assert outputs["named"].startswith("2\n")
+    assert "a published file's name holds what looks like a secret" in outputs["named"]
     assert outputs["refused"].startswith("2\n")
     assert f"the setting {SETTING} holds a secret" in outputs["refused"]
     assert outputs["unset"].startswith("2\n")
@@ -203,7 +209,7 @@ def test_what_follows_a_run_was_what_it_is_meant_to_be(said) -> None:
     _, outputs = said
 
     # The doctor misses the project's .env.
-    expected = {"refused": "2", "unset": "2", "failing": "1", "blocked": "3", "doctor": "1"}
+    expected = {"named": "2", "refused": "2", "unset": "2", "failing": "1", "blocked": "3", "doctor": "1"}
     wrong = [f"{name}: {text}" for name, text in outputs.items() if text.splitlines()[0] != expected.get(name, "0")]
     assert wrong == []
     assert "IDENTICAL" in outputs["reproduced"]

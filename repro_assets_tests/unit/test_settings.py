@@ -164,3 +164,14 @@ def test_a_tracking_server_may_need_a_password() -> None:
     address = "http://me:secret@mlflow:5000"
 
     assert load({"MLFLOW_TRACKING_URI": address}).mlflow_tracking_uri == address
+
+
+TOKEN = "ghp_" + "aB3d" * 9
+
+
+@pytest.mark.parametrize("variable", [name for name in LOCATIONS if not name.startswith("MLFLOW")])
+def test_a_location_that_is_called_like_a_token_is_refused_without_it(variable) -> None:
+    with pytest.raises(BadInput, match=rf"looks like a secret.*\[{variable}\].*\(redacted\)/x") as refused:
+        load({variable: f"/data/{TOKEN}/x"})
+
+    assert TOKEN not in str(refused.value)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repro_assets.pins.capsule import shown
+from repro_assets.pins.redaction import redact
 from repro_assets.pins.secret_rules import find_secret
 from repro_assets.resources.code import git_tree
 
@@ -104,7 +105,9 @@ def compare(project: Path, commit: str, unpacked: Path, scratch: Path) -> Compar
     excluded = [b":(top,exclude,literal)" + os.fsencode(path) for path in hidden]
     within = ("-r", "-p", *_FORM, *_MORE_FORM, *_PREFIXES, *_relative(sides.prefix))
     text = sides.git("diff-tree", *within, before, after, "--", sides.scope, *excluded)
-    sides.notes.extend(f"{shown(path)} differs and is not shown: it held {rule}" for path, rule in hidden.items())
+    sides.notes.extend(
+        f"{shown(redact(path))} differs and is not shown: it held {rule}" for path, rule in hidden.items()
+    )
     head = [f"The source tree against commit {commit}.", *sides.notes]
     return Comparison(differs=True, patch="".join(f"# {line}\n" for line in head).encode() + text)
 
@@ -169,7 +172,7 @@ def _secrets(sides: _Sides, before: str, after: str) -> Iterator[tuple[str, str]
         # A line "digest, kind, size", the content, a line's end.
         content = contents.read(int(contents.readline().split()[2]))
         contents.read(1)
-        found = find_secret(content)
+        found = find_secret(content) or find_secret(os.fsencode(path))
         if found:
             yield path, found.rule
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from repro_assets.errors import CapsuleRefused
 from repro_assets.pins.capsule import MOST_FILES, CodePin, Entry, as_bytes, pack, shown
+from repro_assets.pins.redaction import redact
 from repro_assets.pins.secret_rules import find_secret
 from repro_assets.resources.code import git_tree
 from repro_assets.resources.code.capsule_proof import prove
@@ -214,12 +215,20 @@ def _read(where: bytes, size: int) -> bytes:
 
 
 def refuse_secrets(entries: list[Entry]) -> None:
-    """Refuse files that look like a secret.
+    """Refuse files that look like a secret, and those that are called like one or lead to what is.
 
     Raises:
         CapsuleRefused: The first one, with its line.
     """
     for entry in entries:
+        for name in (entry.path, entry.link or ""):
+            if named := find_secret(as_bytes(name)):
+                raise CapsuleRefused(
+                    "a name in the source tree looks like a secret",
+                    where=shown(redact(entry.path)),
+                    stored=named.rule,
+                    fix="Rename or ignore it; if the secret was ever shared, revoke it",
+                )
         found = find_secret(entry.content)
         if found:
             raise CapsuleRefused(

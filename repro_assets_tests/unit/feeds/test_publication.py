@@ -122,3 +122,12 @@ def test_examples_and_acceptance_come_back_from_a_commit() -> None:
     publication = Publication("a", "1", "2", anomalies=(anomaly,))
     assert from_user_metadata(to_user_metadata([publication])) == (publication,)
     assert anomaly.as_dict()["examples"] == [{"row": 2, "column": "6/10/20"}, {"row": 3, "column": "6/10/20"}]
+
+
+def test_a_column_that_is_called_like_a_secret_is_recorded_without_it() -> None:
+    token = "ghp_" + "aB3d" * 9
+    found = Anomaly("unparsable_date", 1, 1, f"day {token}").again(1, token)
+    recorded = to_user_metadata([Publication("a.csv", "0", "1", anomalies=(found,))])
+
+    assert token not in recorded
+    assert from_user_metadata(recorded)[0].anomalies[0].column == "day (redacted)"

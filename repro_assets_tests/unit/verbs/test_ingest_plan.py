@@ -347,6 +347,29 @@ def test_a_call_without_files_is_refused(state: Settings) -> None:
         run_files(state)
 
 
+TOKEN = "ghp_" + "aB3d" * 9
+
+
+def test_a_file_that_is_called_like_a_secret_is_refused_before_any_is_read(state: Settings, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"file's name holds what looks like a secret.*\(redacted\)\.csv") as refused:
+        run_files(state, tmp_path / "not there.csv", tmp_path / f"{TOKEN}.csv")
+
+    assert TOKEN not in str(refused.value)
+    assert list(tmp_path.rglob("*.lock")) == []
+
+
+def test_a_file_that_is_called_like_a_secret_of_this_process_is_refused(state: Settings, monkeypatch) -> None:
+    monkeypatch.setenv("SERVICE_PASSWORD", "hunter2-planted")
+
+    with pytest.raises(BadInput, match="name holds what looks like a secret"):
+        run_files(state, Path("cases-of-hunter2-planted.csv"))
+
+
+def test_a_path_in_git_with_a_secret_is_refused_before_git_is_asked(state: Settings, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="name holds what looks like a secret"):
+        ingest_git("covid_cases", tmp_path, path=f"a/{TOKEN}.csv", settings=state, open_spark=no_spark, report=print)
+
+
 def test_a_table_without_a_git_publisher_wants_a_path(state: Settings, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--path"):
         ingest_git("job_changes", tmp_path, settings=state, open_spark=no_spark, report=print)

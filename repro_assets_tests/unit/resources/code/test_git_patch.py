@@ -170,6 +170,18 @@ def test_a_submodule_at_another_commit_than_the_recorded_one_is_a_change(reposit
     assert b"-1\n+2\n" in patch_of(repository, store)
 
 
+def test_a_file_called_like_a_secret_that_was_just_renamed_does_not_come_back_with_the_patch(repository, store):
+    token = "ghp_" + "aB3d" * 9
+    write(repository, {f"p/{token}.py": "b = 1\n"})
+    commit(repository)
+    (repository / f"p/{token}.py").rename(repository / "p/c.py")
+
+    text = patch_of(repository, store).decode()
+
+    assert "# p/(redacted).py differs and is not shown: it held a GitHub token\n" in text
+    assert token not in text
+
+
 def test_a_secret_that_was_just_removed_from_the_tree_does_not_come_back_with_the_patch(repository, store):
     write(repository, {"p/key.py": KEY, "p/a.py": "a = 1\n"})
     commit(repository)

@@ -71,6 +71,20 @@ def test_a_secret_stops_the_capture_with_name_and_line_and_nothing_is_stored(pla
     assert not store.exists()
 
 
+@pytest.mark.parametrize("way", ["a file", "a folder", "the target of a link"])
+def test_a_name_that_looks_like_a_secret_stops_the_capture(plain, store, way):
+    token = KINDS["GitHub token"]
+    if way == "the target of a link":
+        (plain / "p/alias").symlink_to(token)
+    else:
+        write(plain, {f"p/{token}.txt" if way == "a file" else f"p/{token}/b.txt": "x"})
+
+    with pytest.raises(CapsuleRefused, match=r"a name in the source tree.*GitHub token") as refused:
+        capture(plain, store)
+    assert token not in str(refused.value)
+    assert not store.exists()
+
+
 def test_a_tree_of_too_many_files_is_refused_with_the_folder_that_holds_most(plain, store, monkeypatch):
     monkeypatch.setattr(source_tree, "MOST_FILES", 3)
 
