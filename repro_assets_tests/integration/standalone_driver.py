@@ -10,6 +10,8 @@ import json
 import os
 import signal
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import ReproError
 from repro_assets.resources.spark import cluster_members, spark_cluster
 from repro_assets.resources.spark.standalone_processes import members
-from repro_assets.resources.spark.standalone_state import ClusterState, folder_of, read_state
+from repro_assets.resources.spark.standalone_state import ClusterState, folder_of, page_token, read_state
 
 NAME = "standalone-2x1-v1"
 ROWS = 1000
@@ -71,6 +73,36 @@ def listening(sessions: list[int]) -> set[tuple[str, int]]:
     return found
 
 
+def answers(state: ClusterState, folder: Path) -> dict[str, list[int]]:
+    """What pages of master and workers answer to whoever has no token, another one, or the owner's."""
+    own, other = (
+        page_token(folder),
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.4EKWlOkobpaAPR0J4BE0cPQ-ZD1tRQKLZp1vtE7upPw",
+    )
+    master = f"{state.page}/json/"
+    with urllib.request.urlopen(_asking(master, own)) as said:
+        workers = [worker["webuiaddress"] for worker in json.load(said)["workers"]]
+    logs = [f"{worker}/logPage/?appId=a&executorId=0&logType=stderr" for worker in workers]
+    pages = [f"{state.page}/environment/", master, *logs, *(f"{worker}/json/" for worker in workers)]
+    return {
+        name: [status(_asking(page, token)) for page in pages]
+        for name, token in {"none": None, "another": other, "own": own}.items()
+    }
+
+
+def _asking(page: str, token: str | None) -> urllib.request.Request:
+    return urllib.request.Request(page, headers={"Authorization": f"Bearer {token}"} if token else {})
+
+
+def status(request: urllib.request.Request) -> int:
+    """Status of an answer."""
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
 def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
     """Everything that is looked at while the cluster is whole."""
     context, declared = spark.sparkContext, spark_cluster.load_cluster(NAME, settings_module.load())
@@ -97,6 +129,7 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
         "secret_on_a_command_line": any(secret in line for line in lines),
         "secret_in_a_log": any(secret in log.read_text() for log in folder.rglob("*.log"))
         or any(secret in log.read_text() for log in folder.rglob("std*")),
+        "pages": answers(state, folder),
         "changed_setting": changed,
         "second_cluster": told(lambda: spark_cluster.open_session("local-v1")),
         "same_again": spark_cluster.open_session(NAME) is spark,

@@ -115,6 +115,13 @@ def test_nothing_takes_submissions_by_rest(seen: dict[str, Any]) -> None:
     assert len(seen["ports"]) > 3
 
 
+def test_no_page_answers_without_the_owner_s_token(seen: dict[str, Any]) -> None:
+    """Pages of workers hold what executors print."""
+    assert set(seen["pages"]["none"]) == set(seen["pages"]["another"]) == {403}
+    assert set(seen["pages"]["own"]) == {200}
+    assert len(seen["pages"]["own"]) == 6
+
+
 def test_the_receipt_says_who_registered_with_what(seen: dict[str, Any]) -> None:
     spark = seen["receipt"]["spark"]
 

@@ -32,6 +32,7 @@ from repro_assets.resources.spark.standalone_state import (
     daemon_settings,
     folder_of,
     make_folder,
+    page_token,
     read_state,
     scratch,
     write_state,
@@ -150,11 +151,12 @@ def left_over(settings: Settings) -> list[str]:
 
 def look(cluster: ClusterFile, settings: Settings) -> Standing:
     """How a cluster stands: its processes by id and start time, its workers by what the master says."""
-    state = read_state(folder_of(cluster.name, settings))
+    folder = folder_of(cluster.name, settings)
+    state = read_state(folder)
     alive = state.alive if state else ()
     if state is None or not alive:
         return Standing(DOWN, 0, None)
-    counted = _workers_alive(state) if MASTER in alive else 0
+    counted = _workers_alive(state, folder) if MASTER in alive else 0
     whole = state.complete and len(alive) == len(state.processes) and counted == cluster.num_workers
     return Standing(UP if whole else PARTLY, counted, state)
 
@@ -193,8 +195,9 @@ def join(cluster: ClusterFile, settings: Settings) -> Joined:
 
 def applications(cluster: ClusterFile, settings: Settings) -> list[str]:
     """Applications that hold executors of a cluster or wait for them, by id; empty where the master says nothing."""
-    state = read_state(folder_of(cluster.name, settings))
-    return [str(app["id"]) for app in _said(state).get("activeapps", ())] if state else []
+    folder = folder_of(cluster.name, settings)
+    state = read_state(folder)
+    return [str(app["id"]) for app in _said(state, folder).get("activeapps", ())] if state else []
 
 
 # --- inside -----------------------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ def _start(cluster: ClusterFile, workers: Workers, settings: Settings, report: C
     for number in range(1, workers.count + 1):
         own = ["--port", "0", *size, "--work-dir", str(folder / "work" / str(number)), str(state.master)]
         state = _spawn(state, folder, cluster, f"worker-{number}", own)
-    _wait(state, folder, lambda: _workers_alive(state) == workers.count, "not all of its workers registered")
+    _wait(state, folder, lambda: _workers_alive(state, folder) == workers.count, "not all of its workers registered")
     state = replace(state, complete=True)
     write_state(folder, state)
     return state
@@ -289,16 +292,18 @@ def _last_lines(log: Path) -> str:
     return " | ".join(line.strip() for line in lines[-_LAST_LINES:]) or "nothing"
 
 
-def _workers_alive(state: ClusterState) -> int:
-    return sum(worker.get("state") == "ALIVE" for worker in _said(state).get("workers", ()))
+def _workers_alive(state: ClusterState, folder: Path) -> int:
+    return sum(worker.get("state") == "ALIVE" for worker in _said(state, folder).get("workers", ()))
 
 
-def _said(state: ClusterState) -> Mapping[str, Any]:
+def _said(state: ClusterState, folder: Path) -> Mapping[str, Any]:
     """What the master's page says as JSON; nothing where it does not answer."""
     if state.page is None:
         return {}
     # No proxy: the page is on this host, and a proxy would look for it on its own.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    token = page_token(folder)
+    opener.addheaders = [("Authorization", f"Bearer {token}")] if token else []
     try:
         with opener.open(f"{state.page}/json/", timeout=_ANSWER_SECONDS) as answer:
             return json.load(answer)

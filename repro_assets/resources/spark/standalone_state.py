@@ -5,7 +5,7 @@ Below `var/clusters/NAME`, a folder for its owner only:
 | file | holds |
 | --- | --- |
 | `state.json` | the cluster file's digest, the master's address and page, every process with its start time |
-| `daemons.conf` | the settings of master and workers, the secret among them (mode 600) |
+| `daemons.conf` | the settings of master and workers, the secret and the key of their pages among them (mode 600) |
 | `client.conf` | the secret alone, for whoever joins (mode 600); read by Spark's launcher, so it is on no command line |
 | `*.log`, `work/`, `local/` | what the processes write |
 
@@ -14,7 +14,9 @@ Here belong these files and the questions about them; processes are started and 
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -31,10 +33,14 @@ from repro_assets.resources.process_owner import is_alive
 from repro_assets.settings import Settings
 
 SECRET_SETTING = "spark.authenticate.secret"  # noqa: S105 - the setting's name
+PAGE_KEY_SETTING = "spark.org.apache.spark.ui.JWSFilter.param.secretKey"
 MASTER = "master"
 
 _STATE, _DAEMONS, _CLIENT = "state.json", "daemons.conf", "client.conf"
 _SECRET_BYTES = 32
+# Spark serves pages of master and workers, and through them whatever executors print; they can't be switched off.
+# This filter of its own answers nobody without a token that is signed with the key (org.apache.spark.ui.JWSFilter).
+_PAGES = {"spark.ui.filters": "org.apache.spark.ui.JWSFilter"}
 # The submission port is open to everybody even with authentication; stopping work from a page is nobody's need.
 _ONLY_DAEMONS = {
     "spark.master.rest.enabled": "false",
@@ -102,7 +108,8 @@ def make_folder(folder: Path, cluster: ClusterFile) -> str:
     """Make the folder with a new secret and the settings of the processes; returns the secret's digest."""
     folder.mkdir(parents=True, mode=0o700)
     secret = secrets.token_hex(_SECRET_BYTES)
-    settings = {**settings_of_daemons(cluster), **_ONLY_DAEMONS}
+    page_key = _base64(secrets.token_bytes(_SECRET_BYTES))
+    settings = {**settings_of_daemons(cluster), **_ONLY_DAEMONS, **_PAGES, PAGE_KEY_SETTING: page_key}
     lines = [f"{name} {value}\n" for name, value in sorted(settings.items())]
     _write_private(folder / _DAEMONS, "".join([*lines, f"{SECRET_SETTING} {secret}\n"]))
     _write_private(folder / _CLIENT, f"{SECRET_SETTING} {secret}\n")
@@ -112,6 +119,26 @@ def make_folder(folder: Path, cluster: ClusterFile) -> str:
 def daemon_settings(folder: Path) -> Path:
     """The settings file of master and workers; its path is on their command lines and names the cluster they are of."""
     return folder / _DAEMONS
+
+
+def page_token(folder: Path) -> str | None:
+    """What opens the pages of a cluster's processes: a JSON web token, signed with the key that they know.
+
+    Returns:
+        None where there is no such key, or it can't be read.
+
+    Source: RFC 7515 and 7519; `HS256`, no claims.
+    """
+    try:
+        lines = daemon_settings(folder).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    keys = [line.removeprefix(f"{PAGE_KEY_SETTING} ") for line in lines if line.startswith(f"{PAGE_KEY_SETTING} ")]
+    if not keys:
+        return None
+    signed = f"{_base64(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())}.{_base64(b'{}')}"
+    key = base64.urlsafe_b64decode(keys[0] + "=" * (-len(keys[0]) % 4))
+    return f"{signed}.{_base64(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
 
 
 def scratch(folder: Path) -> Path:
@@ -148,6 +175,10 @@ def client_settings(folder: Path, state: ClusterState) -> Path:
             fix=fix,
         )
     return path
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def _write_private(path: Path, text: str) -> None:

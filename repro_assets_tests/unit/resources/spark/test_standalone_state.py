@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
+import hmac
 import json
 import os
 import stat
@@ -16,11 +19,13 @@ from repro_assets.pins.compute import ClusterFile
 from repro_assets.resources.process_owner import current_owner
 from repro_assets.resources.spark.spark_cluster import load_cluster
 from repro_assets.resources.spark.standalone_state import (
+    PAGE_KEY_SETTING,
     ClusterState,
     client_settings,
     daemon_settings,
     folder_of,
     make_folder,
+    page_token,
     read_state,
     write_state,
 )
@@ -81,6 +86,27 @@ def test_the_processes_know_the_secret_and_have_the_open_port_off(made) -> None:
     assert len(settings.pop("spark.authenticate.secret")) == 64
     assert settings["spark.authenticate"] == settings["spark.network.crypto.enabled"] == "true"
     assert settings["spark.master.rest.enabled"] == "false"
+
+
+def test_pages_of_the_processes_ask_for_a_token_that_the_owner_can_make(made) -> None:
+    folder, _ = made
+    settings = dict(line.split() for line in daemon_settings(folder).read_text().splitlines())
+    token = page_token(folder)
+    assert token is not None
+    signed, _, signature = token.rpartition(".")
+    key = base64.urlsafe_b64decode(settings[PAGE_KEY_SETTING] + "=")
+
+    assert settings["spark.ui.filters"] == "org.apache.spark.ui.JWSFilter"
+    assert len(key) == 32
+    assert base64.urlsafe_b64decode(signature + "=") == hmac.new(key, signed.encode(), hashlib.sha256).digest()
+    assert settings["spark.authenticate.secret"] not in token
+
+
+def test_a_cluster_without_a_key_of_pages_has_no_token(made, tmp_path: Path) -> None:
+    folder, _ = made
+    daemon_settings(folder).write_text("spark.authenticate true\n")
+
+    assert page_token(folder) is page_token(tmp_path / "nowhere") is None
 
 
 def test_the_state_holds_a_digest_and_not_the_secret(made) -> None:
