@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, DataDamaged, Outside
+from repro_assets.experiment import EXPERIMENT
 from repro_assets.feeds.against_table import judged
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, refusal
 from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key
@@ -31,6 +32,10 @@ TABLE_PROPERTIES: Mapping[str, str] = {
     "delta.enableChangeDataFeed": "true",
     "delta.checkpointInterval": "10",
 }
+
+# The log has each file's smallest and largest values, and lives for years: of persons it is to hold none, so that they
+# can be forgotten. https://docs.delta.io/latest/optimizations-oss.html#data-skipping
+PERSONS_PROPERTIES: Mapping[str, str] = {"delta.dataSkippingNumIndexedCols": "0"}
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
@@ -178,7 +183,8 @@ def _stored_rows(spark: SparkSession, history: TableHistory, schema: pa.Schema, 
 
 def _create(spark: SparkSession, uri: str, rows: pa.Table, metadata: str) -> None:
     writer = spark.createDataFrame(rows).coalesce(1).write.format("delta").mode("errorifexists")
-    writer.options(**TABLE_PROPERTIES).option("userMetadata", metadata).save(uri)
+    persons = PERSONS_PROPERTIES if EXPERIMENT.split_key in rows.column_names else {}
+    writer.options(**TABLE_PROPERTIES, **persons).option("userMetadata", metadata).save(uri)
 
 
 def _merge(spark: SparkSession, uri: str, changes: pa.Table, keys: Sequence[str], metadata: str) -> None:

@@ -94,6 +94,15 @@ def test_the_table_has_the_properties_that_keep_old_versions(lake: Lake) -> None
     assert {name: detail["properties"].get(name) for name in TABLE_PROPERTIES} == TABLE_PROPERTIES
 
 
+def test_the_log_holds_no_persons_id(lake: Lake) -> None:
+    lake.ingest("job_changes", a=jobs({7300401: "Male", 7300402: ""}, labelled=True))
+    lake.ingest("job_changes", a=jobs({7300401: "Female", 7300402: "", 7300403: ""}, labelled=True))
+    log = Path(lake.uri("job_changes").removeprefix("file://")) / "_delta_log"
+    texts = {path.name: path.read_text() for path in log.glob("0*") if path.is_file()}
+    assert len(texts) >= 2
+    assert [name for name, text in texts.items() if "73004" in text] == []
+
+
 def test_inserts_corrections_and_deletions_show_in_the_change_data_feed(lake: Lake) -> None:
     first, second = wide({1: (3, 5), 2: (0, 1), 3: (9, 9)}), wide({1: (3, 6, 7), 2: (0, 1, 1)})
     _, record = lake.ingest("covid_cases", a=first, b=second).commits
