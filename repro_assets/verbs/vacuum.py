@@ -83,7 +83,13 @@ def vacuum(wanted: VacuumPlan, raw_tables: RawTables, open_spark: Callable[[], S
 
 
 def note_removal(
-    raw_tables: RawTables, table: str, expired: Sequence[int], kept: Sequence[int], files: Sequence[FoundFile]
+    raw_tables: RawTables,
+    table: str,
+    expired: Sequence[int],
+    kept: Sequence[int],
+    files: Sequence[FoundFile],
+    *,
+    by: str = "repro vacuum",
 ) -> None:
     """Write down what is about to go, before the first file does: whoever finds one missing is told why.
 
@@ -93,9 +99,11 @@ def note_removal(
         expired: Versions that can't be read afterwards.
         kept: Versions that stay.
         files: What goes.
+        by: The command.
     """
     entry = {
         "schema": SCHEMA,
+        "by": by,
         "table": table,
         "who": record.who(),
         "when": record.now(),

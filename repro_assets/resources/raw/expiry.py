@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import ReproError
 from repro_assets.resources import storage
 from repro_assets.resources.raw import delta_log
+from repro_assets.resources.raw.table_files import RESTORE
 
 if TYPE_CHECKING:
     from repro_assets.resources.raw.raw_tables import RawTables
 
+FORGET = "repro forget"
 _OPERATION = "VACUUM END"
 
 
@@ -42,15 +44,18 @@ def record_vacuum(tables: RawTables, table: str, name: str, document: Mapping[st
 
 
 def what_took(tables: RawTables, table: str, version: int) -> str:
-    """A sentence without its full stop: what removed the files of a version, as far as it is written down."""
+    """What removed the files of a version, as far as it is written down, and what to do; without the last full stop."""
     for record in reversed(vacuum_records(tables, table)):
         if version in record.get("expired", ()):
-            return f"`repro vacuum` by {record.get('who')} removed them on {str(record.get('when'))[:10]}: no pin kept them"
+            done = f"by {record.get('who')} removed them on {str(record.get('when'))[:10]}"
+            if record.get("by") == FORGET:
+                return f"`{FORGET}` {done}: they held a person who was forgotten, and a backup would bring them back"
+            return f"`repro vacuum` {done}: no pin kept them. {RESTORE}"
     commit = _vacuum_after(tables, table, version)
     if commit is not None:
         number, day = commit
-        return f"VACUUM removed them on {day:%Y-%m-%d} (version {number} of the log says so)"
-    return "VACUUM without a note in the log, or a person, removed them"
+        return f"VACUUM removed them on {day:%Y-%m-%d} (version {number} of the log says so). {RESTORE}"
+    return f"VACUUM without a note in the log, or a person, removed them. {RESTORE}"
 
 
 def what_cleaned(tables: RawTables, table: str, version: int) -> str:

@@ -168,7 +168,7 @@ def gone(tables: RawTables, pin: CommitPin, where: str, expected: str | None = N
         where=where,
         stored="nothing",
         expected=expected,
-        fix=f"{what_took(tables, pin.table, pin.version)}. {RESTORE}",
+        fix=what_took(tables, pin.table, pin.version),
     )
 
 

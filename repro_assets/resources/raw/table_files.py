@@ -97,7 +97,7 @@ def wrong_files(uri: str, files: Iterable[LiveFile], name: str, what_took: Calla
         uri: The table.
         files: Of the version.
         name: The version as people call it.
-        what_took: Says what removed files of it; asked where some are gone.
+        what_took: Says what removed files of it, and what to do; asked where some are gone.
     """
     wanted = sizes(files)
     here = storage.sizes_below(uri)
@@ -109,7 +109,7 @@ def wrong_files(uri: str, files: Iterable[LiveFile], name: str, what_took: Calla
             f"{len(gone)} of {len(wanted)} data files of {name} are gone",
             where=uri,
             stored=f"nothing at {gone[0]}",
-            fix=f"{what_took()}. {RESTORE}",
+            fix=what_took(),
         )
     other = sorted(path for path, size in wanted.items() if size is not None and found.get(path, size) != size)
     if other:

@@ -101,8 +101,9 @@ class Surroundings:
 
     def _findings(self, record: RunRecord, replaced: Collection[str]) -> Iterator[Finding]:
         if "data" not in replaced:
-            yield self._given_up(record.data_version)
-            yield from (self._raw_version(pin.commit) for pin in record.data.values())
+            versions = [self._raw_version(pin.commit) for pin in record.data.values()]
+            yield self._given_up(record.data_version, is_whole=not any(one.reasons for one in versions))
+            yield from versions
         if "code" not in replaced:
             yield self._capsule(str(record.code["capsule"]))
         if "environment" not in replaced:
@@ -116,14 +117,15 @@ class Surroundings:
         for submodule in record.code.get("absent_submodules", ()):
             yield Finding(notes=(f"submodule {submodule} was not checked out, so the capsule has none of its files",))
 
-    def _given_up(self, key: str) -> Finding:
-        """Whether a person gave the data version up: then what it needs may go at any time."""
+    def _given_up(self, key: str, *, is_whole: bool) -> Finding:
+        """Whether a person gave the data version up: what it needs may go at any time, and pinned again it stays."""
 
         def look() -> Finding:
             record = given_up(self.tables.records).get(key)
-            return Finding(notes=(f"{record.words}; `repro pin` takes it back",) if record else ())
+            words = f"{record.words}; `repro pin` takes it back" if record and is_whole else record and record.words
+            return Finding(notes=(words,) if words else ())
 
-        return self._once(("given up", key), look)
+        return self._once(("given up", key, str(is_whole)), look)
 
     def _raw_version(self, pin: CommitPin) -> Finding:
         key = ("data", pin.table, pin.table_id, str(pin.version), pin.commit_sha256)

@@ -8,6 +8,7 @@ import pytest
 
 from repro_assets.resources.raw.expiry import record_vacuum, what_cleaned, what_took
 from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.raw.table_files import RESTORE
 from repro_assets_tests.unit.delta_log import ADDED_ROWS, commit_file, log_file, metadata, write_commit
 
 TABLE = "covid_cases"
@@ -27,18 +28,31 @@ def tables(tmp_path: Path) -> RawTables:
 
 
 def test_a_vacuum_in_the_log_is_named_with_its_day(tables) -> None:
-    assert what_took(tables, TABLE, 1) == "VACUUM removed them on 1970-01-11 (version 4 of the log says so)"
+    assert what_took(tables, TABLE, 1) == f"VACUUM removed them on 1970-01-11 (version 4 of the log says so). {RESTORE}"
 
 
 def test_a_vacuum_before_the_version_did_not_take_it(tables) -> None:
-    assert what_took(tables, TABLE, 5) == "VACUUM without a note in the log, or a person, removed them"
+    assert what_took(tables, TABLE, 5) == f"VACUUM without a note in the log, or a person, removed them. {RESTORE}"
 
 
 def test_our_own_vacuum_is_named_with_who_did_it(tables) -> None:
     record_vacuum(tables, TABLE, "1", {"who": "ann@host", "when": "2026-02-03T00:00:00+00:00", "expired": [1]})
 
-    assert what_took(tables, TABLE, 1) == "`repro vacuum` by ann@host removed them on 2026-02-03: no pin kept them"
+    assert (
+        what_took(tables, TABLE, 1)
+        == f"`repro vacuum` by ann@host removed them on 2026-02-03: no pin kept them. {RESTORE}"
+    )
     assert what_took(tables, TABLE, 2).startswith("VACUUM removed them")
+
+
+def test_what_held_a_forgotten_person_is_not_to_be_restored(tables) -> None:
+    record_vacuum(tables, TABLE, "1", {"by": "repro forget", "who": "ann@host", "when": "2026-02-03", "expired": [1]})
+
+    said = what_took(tables, TABLE, 1)
+    assert said.startswith(
+        "`repro forget` by ann@host removed them on 2026-02-03: they held a person who was forgotten"
+    )
+    assert RESTORE not in said
 
 
 def test_a_record_or_commit_that_can_not_be_read_is_passed_over(tables, tmp_path) -> None:

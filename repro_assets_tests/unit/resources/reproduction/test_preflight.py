@@ -22,6 +22,7 @@ from repro_assets.pins.environment import EnvironmentPin
 from repro_assets.pins.manifest import manifest_digest, run_manifest
 from repro_assets.pins.preflight import Finding
 from repro_assets.resources.code.capsule_store import capsule_path, keep
+from repro_assets.resources.raw.given_up import give_up
 from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.resources.reproduction.preflight import RunPreflight, Surroundings
 from repro_assets.settings import Settings
@@ -200,6 +201,16 @@ def test_everything_that_is_wrong_is_said_at_once(world) -> None:
     world.environment = Finding(("EnvironmentUnavailable: no Python 3.11",))
 
     assert world.names == ["VersionExpired", "TableReplaced", "Blocked", "EnvironmentUnavailable", "DataDamaged"]
+
+
+def test_a_version_given_up_can_be_taken_back_as_long_as_its_files_are_there(world) -> None:
+    give_up(world.here.lake, KEY, "asked")
+    (note,) = [note for note in world.preflight().answer.notes if "given up" in note]
+    assert note.endswith("asked; `repro pin` takes it back")
+
+    next(table(world, "job_changes").glob("*.parquet")).unlink()
+    (note,) = [note for note in world.preflight().answer.notes if "given up" in note]
+    assert note.endswith(": asked")
 
 
 def test_a_jar_that_is_not_there_is_noted_since_it_can_be_fetched(world) -> None:
