@@ -14,6 +14,7 @@ from repro_assets.pins.data import Commit
 from repro_assets.pins.data_history import DataVersion, data_versions
 from repro_assets.pins.data_version import decode
 from repro_assets.resources.raw.given_up import given_up
+from repro_assets.resources.raw.table_vacuum import taken_versions
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -44,7 +45,8 @@ def register_all(raw_tables: RawTables, instance: dg.DagsterInstance) -> list[Da
 def list_versions(raw_tables: RawTables, instance: dg.DagsterInstance) -> list[VersionRow]:
     """All registered data versions in their order.
 
-    `materialized`: its predictions are there; `expired`: a table's version is gone from its log; else `registered`.
+    `materialized`: its predictions are there; `expired`: a table's version is gone from its log, or `repro vacuum` took
+    files of it; else `registered`.
     `given_up` says who gave it up, when and why (`repro unpin`); None for all others.
     """
     register_all(raw_tables, instance)
@@ -54,11 +56,14 @@ def list_versions(raw_tables: RawTables, instance: dg.DagsterInstance) -> list[V
     }
     runs = _runs_by_key(instance)
     dropped = given_up(raw_tables.records)
-    rows = [_row(key, histories, runs.get(key, [])) for key in registered(instance)]
+    taken = {table: taken_versions(raw_tables, table) for table in EXPERIMENT.table_names}
+    rows = [_row(key, histories, taken, runs.get(key, [])) for key in registered(instance)]
     return [replace(row, given_up=asdict(dropped[row.key])) if row.key in dropped else row for row in rows]
 
 
-def _row(key: str, histories: Mapping[str, Mapping[int, Commit]], runs: list[str]) -> VersionRow:
+def _row(
+    key: str, histories: Mapping[str, Mapping[int, Commit]], taken: Mapping[str, set[int]], runs: list[str]
+) -> VersionRow:
     try:
         wanted = decode(key, EXPERIMENT.table_names)
     except BadInput:
@@ -69,7 +74,7 @@ def _row(key: str, histories: Mapping[str, Mapping[int, Commit]], runs: list[str
         table: {"version": version, "timestamp": _iso(commit.timestamp) if (commit := found[table]) else None}
         for table, version in wanted.items()
     }
-    expired = any(commit is None for commit in found.values())
+    expired = any(commit is None or wanted[table] in taken[table] for table, commit in found.items())
     state = "expired" if expired else "materialized" if runs else "registered"
     return VersionRow(key, tables, state, runs)
 

@@ -36,6 +36,12 @@ def vacuum_records(tables: RawTables, table: str) -> list[Mapping[str, Any]]:
     return found
 
 
+def expired_in(record: Mapping[str, Any]) -> list[int]:
+    """The versions that a vacuum took by its record; none where somebody wrote something else there."""
+    versions = record.get("expired")
+    return [version for version in versions if isinstance(version, int)] if isinstance(versions, list) else []
+
+
 def record_vacuum(tables: RawTables, table: str, name: str, document: Mapping[str, Any]) -> str:
     """Write down what a vacuum is about to remove, before it does; returns where."""
     where = storage.join(tables.records, "_vacuums", table, f"{name}.json")
@@ -46,7 +52,7 @@ def record_vacuum(tables: RawTables, table: str, name: str, document: Mapping[st
 def what_took(tables: RawTables, table: str, version: int) -> str:
     """What removed the files of a version, as far as it is written down, and what to do; without the last full stop."""
     for record in reversed(vacuum_records(tables, table)):
-        if version in record.get("expired", ()):
+        if version in expired_in(record):
             done = f"by {record.get('who')} removed them on {str(record.get('when'))[:10]}"
             if record.get("by") == FORGET:
                 return f"`{FORGET}` {done}: they held a person who was forgotten, and a backup would bring them back"

@@ -13,15 +13,18 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from repro_assets.errors import Outside
+from repro_assets.errors import DataDamaged, Outside, VersionExpired
 from repro_assets.pins.data_files import FileList
 from repro_assets.pins.retention import FoundFile
 from repro_assets.pins.table_files import is_elsewhere
 from repro_assets.resources import storage
+from repro_assets.resources.raw.expiry import expired_in, vacuum_records
 from repro_assets.resources.raw.table_files import LoggedVersion, logged_versions
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from repro_assets.resources.raw.raw_tables import RawTables
 
 _SETTINGS = {
     # The plan keeps what is pinned, whatever the table's retention; without this Delta refuses RETAIN 0 HOURS.
@@ -71,6 +74,28 @@ def recorded_files(records: str, table: str, uri: str) -> dict[int, frozenset[st
             paths = frozenset(inside(uri, file.path) for file in listed.files)
             found[listed.version] = found.get(listed.version, frozenset()) | paths
     return found
+
+
+def taken_versions(tables: RawTables, table: str) -> set[int]:
+    """Versions that `repro vacuum` wrote down as expired and that lack a file: one that was restored lacks none.
+
+    Raises:
+        Outside: The store does not answer.
+    """
+    named = {version for record in vacuum_records(tables, table) for version in expired_in(record)}
+    if not named:
+        return set()
+    uri = tables.uri(table)
+    here = {file.path for file in found_files(uri)}
+    try:
+        needed = {one.version: one.files for one in needed_files(uri)}
+    except (DataDamaged, VersionExpired):
+        return named  # what is wrong with the log is told elsewhere; what was written down stands
+    return {
+        version
+        for version in named
+        if version not in needed or any(path not in here and not is_elsewhere(path) for path in needed[version])
+    }
 
 
 def inside(uri: str, path: str) -> str:
