@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from repro_assets.errors import BadInput, Blocked, DataDamaged, Outside, ReproError
 from repro_assets.pins.data import CommitPin, DataPin
 from repro_assets.pins.data_files import FileList
+from repro_assets.pins.marker import contradictions, is_of_another_run
+from repro_assets.pins.output import Output
 from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources import storage
 from repro_assets.resources.code import capsule_store
-from repro_assets.resources.outputs.lake import Lake
+from repro_assets.resources.outputs.lake import MARKER, Lake
 from repro_assets.resources.raw.file_lists import known_list, other_files, wrong_bytes
 from repro_assets.resources.raw.raw_rows import rows_without_spark
-from repro_assets.resources.raw.table_files import file_uri
+from repro_assets.resources.raw.table_files import RESTORE, file_uri
 from repro_assets.resources.reproduction.original_outputs import stored_output, verify_models, verify_output
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class Stores:
         lake = Lake(uri=self.settings.lake)
         for stage in record.stages.values():
             name = f"{stage.asset} {record.data_version} {stage.identity[:12]}"
-            yield Item(name, lambda stage=stage: output(stage, record.data_version, lake))  # type: ignore[misc] # as above
+            yield Item(name, lambda stage=stage: output(stage, record, lake))  # type: ignore[misc] # as above
             if any(part["kind"] in ("model", "spark_model") for part in stage.manifest["output"]["parts"]):
                 yield Item(
                     f"MLflow models of {stage.mlflow_run_id}",
@@ -153,18 +155,22 @@ def _log_note(recorded: FileList) -> tuple[str, ...]:
     return (_LOG_NOT_HASHED,) if recorded.log is None else ()
 
 
-def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:
-    """Prove an output: its marker, the SHA-256 of every file, then rows and fitted state against the manifest.
+def output(stage: StageRecord, record: RunRecord, lake: Lake) -> Proved:
+    """Prove an output: its marker against the manifests, the SHA-256 of every file, then rows and fitted state against the manifest.
 
     Raises:
         Outside: The store does not answer; one file that can't be read is an entry of `wrong`.
     """
+    data_version = record.data_version
+    notes: tuple[str, ...] = ()
     try:
         stored = stored_output(stage, data_version, lake)
         if stored is None:
             return Proved((_output_gone(stage, data_version, lake),))
-        wrong: list[ReproError] = []
         folder = lake.folder(stored.asset, stored.data_version, stored.identity)
+        wrong = _wrong_marker(stored, stage, record, folder)
+        if is_of_another_run(stored, stage):
+            notes = (f"its marker names run {stored.mlflow_run_id} as the one that made it",)
         for part in stored.parts:
             for file in part.files:
                 alone = replace(stored, parts=(replace(part, files=(file,)),))
@@ -176,7 +182,20 @@ def output(stage: StageRecord, data_version: str, lake: Lake) -> Proved:
         return Proved((_unreadable(error, lake.root),))
     except ReproError as error:
         return Proved((error,))
-    return Proved(tuple(wrong))
+    return Proved(tuple(wrong), notes)
+
+
+def _wrong_marker(stored: Output, stage: StageRecord, record: RunRecord, folder: str) -> list[ReproError]:
+    return [
+        DataDamaged(
+            f"the marker of {stage.asset} has another {name} than its manifest",
+            where=storage.join(folder, MARKER),
+            stored=str(found)[:300],
+            expected=str(expected)[:300],
+            fix=RESTORE,
+        )
+        for name, (found, expected) in contradictions(stored, stage, record).items()
+    ]
 
 
 def registered_models(stage: StageRecord, client: MlflowClient) -> Proved:

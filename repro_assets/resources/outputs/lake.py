@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-_MARKER = "_COMPLETE.json"
+MARKER = "_COMPLETE.json"
 _MODEL_FILE = "model.skops"
 
 
@@ -57,7 +57,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         Raises:
             DataDamaged: Its marker can't be read or speaks of another output.
         """
-        marker = storage.join(self.folder(asset, data_version, identity), _MARKER)
+        marker = storage.join(self.folder(asset, data_version, identity), MARKER)
         try:
             output = Output.from_json(storage.read_bytes(marker), marker)
         except FileNotFoundError:
@@ -90,7 +90,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def complete(self, output: Output) -> Output:
         """Write the marker if none stands; returns the output whose marker stands."""
         folder = self.folder(output.asset, output.data_version, output.identity)
-        if storage.write_if_absent(storage.join(folder, _MARKER), output.to_json()):
+        if storage.write_if_absent(storage.join(folder, MARKER), output.to_json()):
             return output
         standing = self.find(output.asset, output.data_version, output.identity)
         if standing is None:
@@ -100,7 +100,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def replace(self, output: Output) -> Output:
         """Put an output's marker in the place of one whose files are damaged."""
         folder = self.folder(output.asset, output.data_version, output.identity)
-        storage.write_bytes(storage.join(folder, _MARKER), output.to_json())
+        storage.write_bytes(storage.join(folder, MARKER), output.to_json())
         return output
 
     def keep_beside(self, output: Output) -> str:
@@ -204,6 +204,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
         if found != file.sha256:
             raise DataDamaged(
                 f"a file of {output.asset} is damaged", where=where, stored=found, expected=file.sha256, fix=_RECOMPUTE
+            )
+        if len(content) != file.bytes:
+            raise DataDamaged(
+                f"the marker of {output.asset} has another size than its file",
+                where=where,
+                stored=f"{file.bytes:,} bytes",
+                expected=f"{len(content):,} bytes",
+                fix=_RECOMPUTE,
             )
         return content
 

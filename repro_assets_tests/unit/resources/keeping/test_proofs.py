@@ -21,9 +21,10 @@ from sklearn.linear_model import LogisticRegression
 from repro_assets.errors import DataDamaged, Outside
 from repro_assets.pins.data import DataPin, RowsPin
 from repro_assets.pins.fingerprint import fingerprint
+from repro_assets.pins.manifest import manifest_digest
 from repro_assets.pins.model_digest import model_digest
 from repro_assets.pins.output import Output, Part, output_digest
-from repro_assets.pins.run_record import StageRecord
+from repro_assets.pins.run_record import RunRecord, StageRecord
 from repro_assets.resources.keeping.proofs import Proved, output, raw_version
 from repro_assets.resources.outputs.lake import Lake, new_attempt
 from repro_assets.resources.outputs.model_file import dump_model
@@ -75,13 +76,30 @@ def stored_output(lake: Path, asset: str, write: Callable[[Lake, str], list[Part
     folder = store.folder(asset, KEY, f"identity of {asset}")
     parts = write(store, new_attempt(folder))
     digest = output_digest({part.name: part.digest for part in parts})
-    made = Output(asset, KEY, f"identity of {asset}", digest, tuple(parts), {}, {}, "m", "p", "d", "0" * 64)
-    store.complete(made)
-    document = manifest(asset)
     said = [{"name": part.name, "kind": part.kind, "digest": part.digest, "rows": part.rows} for part in parts]
-    stage = StageRecord(asset, "m", {**document, "output": {"digest": digest, "location": folder, "parts": said}})
+    made_of = {"identity": "identity of what it was made of", "digest": "its digest", "mlflow_run_id": "its run"}
+    document = manifest(
+        asset, inputs={"upstream": made_of}, output={"digest": digest, "location": folder, "parts": said}
+    )
+    stage = StageRecord(asset, "m", document)
+    made = Output(
+        asset,
+        KEY,
+        stage.identity,
+        digest,
+        tuple(parts),
+        data=document["pins"]["data"],
+        lineage={"upstream": {name: made_of[name] for name in ("identity", "digest")}},
+        mlflow_run_id="m",
+        mlflow_parent_run_id="p",
+        dagster_run_id="d",
+        manifest_sha256=manifest_digest(document),
+        metrics=document["metrics"],
+    )
+    store.complete(made)
     files = [Path(folder.removeprefix("file://")) / file.path for part in parts for file in part.files]
-    return Stored(files, lambda: output(stage, KEY, store))
+    record = RunRecord("p", "d", KEY, {asset: stage})
+    return Stored(files, lambda: output(stage, record, store))
 
 
 def snapshot(lake: Path) -> Stored:
@@ -155,6 +173,21 @@ def test_a_file_that_is_gone_is_named(tmp_path, make) -> None:
     (wrong,) = stored.prove().wrong
     assert stored.files[0].name in str(wrong.where)
     assert wrong.expected == expected
+
+
+@pytest.mark.parametrize("make", [snapshot, features, model], ids=["snapshot", "features", "model"])
+def test_each_of_60_flipped_bits_of_a_marker_is_found_or_it_is_said_that_another_run_made_it(tmp_path, make) -> None:
+    stored = make(tmp_path)
+    (marker,) = tmp_path.rglob("_COMPLETE.json")
+    whole, chance = marker.read_bytes(), random.Random(60)
+    for _ in range(FLIPS):
+        content = bytearray(whole)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        marker.write_bytes(content)
+        proved = stored.prove()
+        assert proved.wrong or proved.notes
+    marker.write_bytes(whole)
+    assert stored.prove() == Proved()
 
 
 def test_an_output_that_is_gone_is_damage_with_what_was_expected(tmp_path) -> None:
