@@ -49,7 +49,7 @@ class AnomalyKind(Enum):
 
     # The file
     EMPTY_FILE = Kind("no byte at all")
-    TOO_LARGE = Kind("over 1 GiB, packed or unpacked")
+    TOO_LARGE = Kind("over 64 MiB, packed or unpacked, or over 1,000,000 rows, 10,000 columns or 10,000,000 cells")
     NOT_GZIP = Kind("a name in `.gz` and other content")
     GZIP_TRUNCATED = Kind("a gzip file that ends too early")
     GZIP_DAMAGED = Kind("a gzip file that does not unpack")
@@ -63,7 +63,7 @@ class AnomalyKind(Enum):
     )
     NUL_BYTE = Kind("a NUL byte, as in UTF-16")
     LATIN_1 = Kind("bytes that are not UTF-8", Fate.ACCEPTABLE, "the file is read as Latin-1")
-    UNCLOSED_QUOTE = Kind("a quote that is never closed")
+    UNCLOSED_QUOTE = Kind("a quote that is not closed in its row, such as around a line break")
     HUGE_CELL = Kind("a cell of over 100,000 characters")
     NOT_CSV = Kind("a row that is not CSV, such as text after a closing quote")
     # The header
@@ -162,7 +162,7 @@ class AnomalyKind(Enum):
     BAD_LABEL = Kind("a target that is neither `0.0` nor `1.0`")
     PADDED_TEXT = Kind("blanks before or after a text", Fate.READ, "they are left out")
     UNPRINTABLE = Kind(
-        "a character in a text that is not printed, such as a tab, a line break or a zero-width space",
+        "a character in a text that is not printed, such as a tab or a zero-width space",
         Fate.ACCEPTABLE,
         "the text is read as published",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, column_name, refusal, show
 from repro_assets.feeds.csv_text import LineEnds, decode, records
@@ -19,6 +19,28 @@ LARGEST_INTEGER = 2**63 - 1
 LARGEST_DIGITS = len(str(LARGEST_INTEGER))
 
 _WHOLE = re.compile(r"(?P<integer>\d+)(?P<fraction>\.0+)?", re.ASCII)
+
+
+_EXAMPLES = 5  # of an anomaly: a commit is no place for half a million of them
+
+
+@dataclass
+class _Noted:
+    """How often an anomaly was seen and where first: a file may hold millions."""
+
+    count: int = 0
+    places: list[tuple[int | None, str | None]] = field(default_factory=list)
+    accepted: bool = False
+
+    def see(self, line: int | None, column: str | None) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.places) < _EXAMPLES:
+            self.places.append((line, column and column_name(column)))
+
+    def as_anomaly(self, name: str) -> Anomaly:
+        row, column = self.places[0]
+        return Anomaly(name, self.count, row, column, tuple(self.places) if self.count > 1 else (), self.accepted)
 
 
 class CsvRows:
@@ -40,7 +62,8 @@ class CsvRows:
         text, noted = decode(source, content, accept)
         self._source = source
         self._accept = accept
-        self._noted = {anomaly.name: anomaly for anomaly in noted}
+        self._of_text = tuple(noted)
+        self._noted: dict[AnomalyKind, _Noted] = {}
         self._ends = LineEnds()
         self._records = records(source, text, self._ends)
         _, header = next(self._records, (1, []))
@@ -53,7 +76,8 @@ class CsvRows:
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
         """What was unusual so far."""
-        return (*self._ends.anomalies, *self._noted.values())
+        noted = (found.as_anomaly(kind.id) for kind, found in self._noted.items())
+        return (*self._ends.anomalies, *self._of_text, *noted)
 
     @property
     def doubled_columns(self) -> dict[int, int]:
@@ -63,7 +87,7 @@ class CsvRows:
     @property
     def may_be_cut(self) -> bool:
         """Whether the last row read is one of cells without a line end after it."""
-        return self._ends.last_is_missing and AnomalyKind.TRAILING_EMPTY_ROWS.id not in self._noted
+        return self._ends.last_is_missing and AnomalyKind.TRAILING_EMPTY_ROWS not in self._noted
 
     def note(self, kind: AnomalyKind, line: int | None = None, column: str | None = None) -> None:
         """Count an anomaly that is read right; the first few occurrences give row and column."""
@@ -153,15 +177,14 @@ class CsvRows:
                 there is no row.
         """
         line, rows = 1, 0
-        empty: Anomaly | None = None
+        empty = _Noted()
         for line, cells in self._records:
             if not any(map(str.strip, cells)):
-                trailing = AnomalyKind.TRAILING_EMPTY_ROWS.id
-                empty = Anomaly(trailing, 1, line) if empty is None else empty.again(line, None)
+                empty.see(line, None)
                 continue
-            if empty is not None:
+            if empty.count:
                 self._accept_empty(empty)
-                empty = None
+                empty = _Noted()
             if len(cells) != len(self.header):
                 raise self._ragged(line, cells)
             if self._doubled:
@@ -172,8 +195,8 @@ class CsvRows:
             raise self.refusal(AnomalyKind.HEADER_ONLY, "the file has a header and no rows", line + 1)
         for position in sorted(self._doubled.keys() - self._differing):
             self.note(AnomalyKind.REPEATED_COLUMN, 1, self.header[position])
-        if empty is not None:
-            self._noted[empty.name] = empty
+        if empty.count:
+            self._noted[AnomalyKind.TRAILING_EMPTY_ROWS] = empty
 
     def key(self, text: str, line: int, column: str) -> int:
         """Read a key: digits, or an integral float such as `84001001.0`, which is noted.
@@ -216,20 +239,14 @@ class CsvRows:
         return value
 
     def _count(self, kind: AnomalyKind, line: int | None, column: str | None, *, accepted: bool) -> None:
-        column = column and column_name(column)
-        seen = self._noted.get(kind.id)
-        self._noted[kind.id] = (
-            Anomaly(kind.id, 1, line, column, accepted=accepted) if seen is None else seen.again(line, column)
-        )
+        self._noted.setdefault(kind, _Noted(accepted=accepted)).see(line, column)
 
-    def _accept_empty(self, empty: Anomaly) -> None:
+    def _accept_empty(self, empty: _Noted) -> None:
         """What looked like the end of the file was not."""
         what, expected = "a row is empty, and rows come after it", "a row of cells"
-        places = empty.examples or ((empty.row, None),)
-        for line, _ in places:
+        for line, _ in empty.places:
             self.refuse_or_note(AnomalyKind.EMPTY_ROW, what, line or 1, expected=expected)
-        noted = self._noted[AnomalyKind.EMPTY_ROW.id]
-        self._noted[noted.name] = replace(noted, count=noted.count + empty.count - len(places))
+        self._noted[AnomalyKind.EMPTY_ROW].count += empty.count - len(empty.places)
 
     def _compare_doubled(self, line: int, cells: Sequence[str]) -> None:
         """Accept or refuse that a cell of a doubled column is another one."""

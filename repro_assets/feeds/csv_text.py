@@ -1,6 +1,6 @@
 """The bytes of a published file → records of cells, within bounds.
 
-The standard library's reader is used because it alone can say on which line a record starts.
+A record is one line: the standard library's reader is given one at a time, so that a refusal can say which.
 Belongs here: bytes that are no text, quotes, the size of a cell. Not: what a header or a cell means (`csv_rows`).
 """
 
@@ -18,6 +18,11 @@ from repro_assets.feeds.publication import Anomaly
 
 LARGEST_CELL = 100_000
 """In characters. The reader has a limit of its own, 131,072, which other code in this process may lift."""
+
+LARGEST_COLUMNS = 10_000
+LARGEST_ROWS = 1_000_000
+LARGEST_CELLS = 10_000_000
+LINE_ENDS = ("\r\n", "\n", "\r")
 
 _WHOLE_CELL = re.compile(r'(?:"(?:[^"]|"")*"|[^",][^,]*)?,')
 
@@ -79,28 +84,10 @@ class LineEnds:
         return tuple(found)
 
 
-class _Lines:
-    """The lines of a text, which remember the last one given."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self._last = ""
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        self._last = next(self._lines)
-        return self._last
-
-    @property
-    def end(self) -> str:
-        """Line end of the last line given."""
-        return next((end for end in ("\r\n", "\n", "\r") if self._last.endswith(end)), "")
-
-
 def records(source: str, text: str, ends: LineEnds) -> Iterator[tuple[int, list[str]]]:
     """Yield line and cells of every record, the header's too; a blank line has no cells.
+
+    A record is one line: where quotes of two rows went missing, one would swallow the other.
 
     Args:
         source: Name of the file, for messages.
@@ -108,48 +95,64 @@ def records(source: str, text: str, ends: LineEnds) -> Iterator[tuple[int, list[
         ends: Counts the line ends of the records.
 
     Raises:
-        AnomalyRefused: A quote that is not closed, a cell that is too large, or a row that is not CSV.
+        AnomalyRefused: A quote that is not closed in its row, a cell, row or file that is too large, or a row that is
+            not CSV.
     """
-    lines = _Lines(text)
-    reader = csv.reader(lines, strict=True)
     header: list[str] = []
-    line = 1
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            _refuse_record(source, text, line, reader.line_num, header, error)
-        if max(map(len, cells), default=0) > LARGEST_CELL:
-            number = next(number for number, cell in enumerate(cells, 1) if len(cell) > LARGEST_CELL)
-            raise _huge_cell(source, line, _name(header, number))
+    total = 0
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        columns = line.count(",") + 1
+        total += columns
+        _refuse_large(source, number, columns, total)
+        cells = [] if line in LINE_ENDS else _cells(source, number, line, header)
         header = header or cells
-        ends.see(lines.end, line)
-        yield line, cells
-        line = reader.line_num + 1
+        ends.see(next((end for end in LINE_ENDS if line.endswith(end)), ""), number)
+        yield number, cells
 
 
-def _refuse_record(
-    source: str, text: str, line: int, last_line: int, header: Sequence[str], error: csv.Error
-) -> NoReturn:
+def _refuse_large(source: str, number: int, columns: int, cells: int) -> None:
+    """Before anything is split: a file of commas or of line ends packs to next to nothing."""
+    bounds = ((number, LARGEST_ROWS, "rows"), (columns, LARGEST_COLUMNS, "columns"), (cells, LARGEST_CELLS, "cells"))
+    for found, most, what in bounds:
+        if found > most:
+            raise refusal(
+                AnomalyKind.TOO_LARGE,
+                f"the file has too many {what}",
+                source,
+                number,
+                stored=f"{found:,} up to here",
+                expected=f"at most {most:,}",
+            )
+
+
+def _cells(source: str, number: int, line: str, header: Sequence[str]) -> list[str]:
+    try:
+        cells = next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        _refuse_record(source, number, line, header, error)
+    if len(line) > LARGEST_CELL and max(map(len, cells)) > LARGEST_CELL:
+        column = next(column for column, cell in enumerate(cells, 1) if len(cell) > LARGEST_CELL)
+        raise _huge_cell(source, number, _name(header, column))
+    return cells
+
+
+def _refuse_record(source: str, number: int, line: str, header: Sequence[str], error: csv.Error) -> NoReturn:
     """Say why the reader gave up: it has one message for a large cell, whether a quote made it large or not."""
-    first = next(part for number, part in enumerate(io.StringIO(text, newline=""), 1) if number == line)
-    opened = _column_of_last_quote(first)
-    if last_line > line or "unexpected end of data" in str(error):
+    opened = _column_of_last_quote(line)
+    if "unexpected end of data" in str(error):
         raise refusal(
             AnomalyKind.UNCLOSED_QUOTE,
-            "a quote is never closed",
+            "a quote is not closed in its row",
             source,
-            line,
+            number,
             _name(header, opened),
-            expected="every quote closed in its cell",
+            expected="every quote closed in its cell, and a row in one line",
         ) from error
     if "field limit" in str(error):
-        number = next((at for at, cell in enumerate(first.split(","), 1) if len(cell) > LARGEST_CELL), opened)
-        raise _huge_cell(source, line, _name(header, number)) from error
-    number = 1 + sum(1 for _ in _whole_cells(first))
-    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, line, _name(header, number)) from error
+        column = next((at for at, cell in enumerate(line.split(","), 1) if len(cell) > LARGEST_CELL), opened)
+        raise _huge_cell(source, number, _name(header, column)) from error
+    column = 1 + sum(1 for _ in _whole_cells(line))
+    raise refusal(AnomalyKind.NOT_CSV, f"a row is not CSV ({error})", source, number, _name(header, column)) from error
 
 
 def _whole_cells(row: str) -> Iterator[str]:

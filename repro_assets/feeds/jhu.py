@@ -162,7 +162,7 @@ class _Counts:
 
     def __init__(self, rows: CsvRows, positions: list[int]) -> None:
         self.cells = array("q")
-        self.blanks: list[int] = []
+        self.blanks = array("q")
         self._rows = rows
         self._positions = positions
 
@@ -216,8 +216,9 @@ class _Counts:
             AnomalyRefused: The last count is blank or below the day before, and nobody accepted it.
         """
         last, name = len(self.cells) - 1, self._rows.header[self._positions[-1]]
-        is_blank = last in self.blanks
-        before = self.cells[last - 1] if len(self._positions) > 1 and last - 1 not in self.blanks else 0
+        latest = self.blanks[-2:]
+        is_blank = last in latest
+        before = self.cells[last - 1] if len(self._positions) > 1 and last - 1 not in latest else 0
         if is_blank or self.cells[last] < before:
             self._rows.refuse_or_note(
                 AnomalyKind.CUT_COUNT,
@@ -236,7 +237,7 @@ def _long_table(uids: list[int], days: list[date], counts: _Counts) -> pa.Table:
     epoch = date(1970, 1, 1)
     ordinals = np.tile(np.array([(day - epoch).days for day in days], dtype="int32"), len(uids))
     blank = np.zeros(len(counts.cells), dtype=bool)
-    blank[counts.blanks] = True
+    blank[np.array(counts.blanks, dtype="int64")] = True
     return pa.table(
         {
             "uid": pa.array(np.repeat(np.array(uids, dtype="int64"), len(days))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -33,7 +33,6 @@ _PUBLICATION: Form = {
     "anomalies": Maybe(Items(_ANOMALY)),
 }
 _FORM: Form = {"schema": str, "publications": Items(_PUBLICATION)}
-_EXAMPLES = 5  # of an anomaly: a commit is no place for half a million of them
 _DAY = len("2020-06-11")
 _DAY_IN_NAME = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
 
@@ -59,12 +58,6 @@ class Anomaly:
     column: str | None = None
     examples: tuple[tuple[int | None, str | None], ...] = ()
     accepted: bool = False
-
-    def again(self, row: int | None, column: str | None) -> Anomaly:
-        """The same with one more occurrence."""
-        places = self.examples or ((self.row, self.column),)
-        places = places if len(places) == _EXAMPLES else (*places, (row, column))
-        return replace(self, count=self.count + 1, examples=places)
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a commit and in `ingest`'s JSON document; what is not used is left out."""

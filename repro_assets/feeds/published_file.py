@@ -15,7 +15,7 @@ from repro_assets.errors import MalformedFeed
 from repro_assets.feeds.anomalies import AnomalyKind, refusal
 from repro_assets.feeds.publication import Publication
 
-LARGEST_BYTES = 2**30
+LARGEST_BYTES = 2**26  # 20 times what JHU's file had come to after nine months
 LARGEST_RATIO = 200
 
 # A small file may well shrink 500 times (a table of zeros): the ratio says something only above this size.

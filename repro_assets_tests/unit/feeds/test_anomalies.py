@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,10 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.NUL_BYTE, "covid_cases", CASES.replace("Autauga", "Aut\0uga", 1), (2, "Admin2")),
     (K.LATIN_1, "covid_cases", CASES.replace("Autauga", "Doña Ana", 1).encode("latin-1"), (2, "Admin2")),
     (K.UNCLOSED_QUOTE, "covid_cases", CASES.replace(', US",1', ", US,1"), (2, "Combined_Key")),
+    (K.UNCLOSED_QUOTE, "job_changes", JOBS.replace("Male", '"Ma\nle"', 1), (2, "gender")),
+    (K.TOO_LARGE, "covid_cases", CASES + "," * 10_000, (4, None)),
+    (K.TOO_LARGE, "covid_cases", CASES + "\n" * 1_000_000, (1_000_001, None)),
+    (K.TOO_LARGE, "covid_cases", CASES + ("," * 9_999 + "\n") * 1_000, (1003, None)),
     (K.HUGE_CELL, "covid_cases", CASES.replace(",Autauga", "," + "u" * 10_000_000, 1), (2, "Admin2")),
     (K.NOT_CSV, "covid_cases", CASES.replace(', US",1', ', US"x,1'), (2, "Combined_Key")),
     (K.NO_HEADER, "covid_cases", "\n" + CASES, (1, None)),
@@ -127,9 +132,8 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.SPOILT_VALUE, "job_changes", JOBS.replace("10/49", "1949-10-01"), (2, "company_size")),
 ]
 
-# Shown where there is a table, a history or a gigabyte to show it on.
+# Shown where there is a table or a history to show it on.
 ELSEWHERE = {
-    K.TOO_LARGE: "test_published_file.py",
     K.SHARED_KEY: "../verbs/test_ingest_plan.py",
     K.KEYS_GONE: "../../integration/test_ingest_anomalies.py",
     K.FEW_KEYS_GONE: "../../integration/test_ingest_anomalies.py",
@@ -312,9 +316,21 @@ def test_line_ends_of_another_kind_give_the_same_rows(end: str) -> None:
         assert [(found.name, found.count) for found in parsed.anomalies] == [("crlf" if "\n" in end else "cr", 3)]
 
 
-def test_a_line_end_within_quotes_is_no_row_s() -> None:
-    text = CASES.replace("Autauga, Alabama", "Autauga,\n Alabama").replace("\n84", "\r\n84").replace(",5\n", ",5\r\n")
-    assert [found.name for found in parse("covid_cases", text).anomalies] == ["crlf"]
+def test_a_row_does_not_swallow_the_next_where_a_quote_is_missing_in_both() -> None:
+    text = CASES.replace(', US",1', ", US,1", 1)
+    rows = text.split("\n")
+    rows[2] = rows[2].replace('"', "", 1)
+    with pytest.raises(AnomalyRefused, match=r"unclosed_quote - a quote is not closed in its row .*row 2, column Comb"):
+        parse("covid_cases", "\n".join(rows), frozenset(K))
+
+
+def test_millions_of_blank_counts_are_counted_and_the_first_few_shown() -> None:
+    rows = [f"{uid},{LABELS}{',' * 1_000}\n" for uid in range(1, 1001)]
+    days = ",".join(
+        f"{day.month}/{day.day}/{day:%y}" for day in (date(2020, 1, 22) + timedelta(n) for n in range(1000))
+    )
+    (found,) = parse("covid_cases", "".join([f"{HEADER},{days}\n", *rows])).anomalies
+    assert (found.name, found.count, found.row, len(found.examples)) == ("blank_count", 1_000_000, 2, 5)
 
 
 @pytest.mark.parametrize("text", ["<h1>404: not found</h1>\n", CASES.replace(",", ";"), "version 1\noid 2\n"])

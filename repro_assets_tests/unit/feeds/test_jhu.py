@@ -167,9 +167,10 @@ def test_what_is_not_csv_is_refused_by_its_row(content: str, message: str) -> No
 
 
 def test_the_row_is_the_line_that_an_editor_shows() -> None:
-    content = wide().replace("Autauga, Alabama", "Autauga,\nAlabama").replace(",7\n", ",x\n")
-    with pytest.raises(MalformedFeed, match="row 4, column 1/23/20"):
-        parse(content)
+    content = wide().replace(",7\n", ",x\n")
+    for ends in (content, content.replace("\n", "\r\n"), content.replace("\n", "\r")):
+        with pytest.raises(MalformedFeed, match="row 3, column 1/23/20"):
+            parse(ends)
 
 
 @pytest.mark.parametrize(

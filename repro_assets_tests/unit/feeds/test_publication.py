@@ -118,7 +118,7 @@ def test_what_an_anomaly_does_not_use_is_left_out_of_its_document() -> None:
 
 
 def test_examples_and_acceptance_come_back_from_a_commit() -> None:
-    anomaly = Anomaly("doubled_column", 1, 2, "6/10/20", accepted=True).again(3, "6/10/20")
+    anomaly = Anomaly("doubled_column", 2, 2, "6/10/20", ((2, "6/10/20"), (3, "6/10/20")), accepted=True)
     publication = Publication("a", "1", "2", anomalies=(anomaly,))
     assert from_user_metadata(to_user_metadata([publication])) == (publication,)
     assert anomaly.as_dict()["examples"] == [{"row": 2, "column": "6/10/20"}, {"row": 3, "column": "6/10/20"}]
