@@ -96,6 +96,11 @@ class AnomalyKind(Enum):
     BLANK_KEY = Kind("a row without its key")
     BAD_KEY = Kind("a key that is no integer, or too large for 64 bits")
     FLOAT_KEY = Kind("a key such as `84001001.0`", Fate.READ, "it is the integer")
+    KEY_MISMATCH = Kind(
+        "a UID that does not go with its row's `code3` and `FIPS`, as where that column alone was sorted",
+        Fate.ACCEPTABLE,
+        "the row is read under its UID",
+    )
     REPEATED_KEY = Kind("a key twice in one file")
     SHARED_KEY = Kind("a key that stands in the table's other part")
     KEYS_GONE = Kind(

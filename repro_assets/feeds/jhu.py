@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEY = "UID"
+CODE = "code3"
 FIPS = "FIPS"
 LEADING_COLUMNS = (
     KEY,
     "iso2",
     "iso3",
-    "code3",
+    CODE,
     FIPS,
     "Admin2",
     "Province_State",
@@ -49,6 +50,8 @@ _DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{2})", re.AS
 _LARGEST_COUNT = 99_999_999
 _LARGEST_COUNT_DIGITS = len(str(_LARGEST_COUNT))
 _HAS_DIGIT = re.compile(r"\d", re.ASCII)
+_CODE = re.compile(r"(?P<digits>\d{1,5})(\.0+)?", re.ASCII)
+_PER_COUNTRY = 100_000
 _BEYOND_FIPS = re.compile(r"\d{6,}(\.0+)?", re.ASCII)  # a FIPS code has five digits, a UID of a county eight
 
 
@@ -84,6 +87,7 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
             raise rows.refusal(AnomalyKind.REPEATED_KEY, what, line, KEY, stored=uid, expected=expected)
         if _BEYOND_FIPS.fullmatch(cells[layout[FIPS]]):
             _refuse_swapped_keys(rows, line, cells[layout[FIPS]])
+        _check_key(rows, line, uid, cells[layout[CODE]], cells[layout[FIPS]])
         uids[uid] = line
         counts.add(line, cells)
     if rows.may_be_cut and max(days) == len(rows.header) - 1:
@@ -140,6 +144,31 @@ def _refuse_swapped_keys(rows: CsvRows, line: int, text: str) -> None:
         stored=show(text),
         expected="at most 5 digits",
     )
+
+
+def _check_key(rows: CsvRows, line: int, uid: int, code: str, fips: str) -> None:
+    """A UID is its country's code, or that and five digits, which are those of the FIPS code where there is one.
+
+    So are all 68,481 rows of the 21 versions of June 2020, and all of the publisher's table of UIDs.
+    """
+    country, county = _whole(code), _whole(fips)
+    if country is None or uid == country:
+        return
+    expected = None if county is None else country * _PER_COUNTRY + county
+    if uid // _PER_COUNTRY != country or (expected is not None and uid != expected):
+        rows.refuse_or_note(
+            AnomalyKind.KEY_MISMATCH,
+            "a UID is not that of its row",
+            line,
+            KEY,
+            stored=uid,
+            expected=f"{country:03}00000 and the county" if expected is None else expected,
+        )
+
+
+def _whole(text: str) -> int | None:
+    found = _CODE.fullmatch(text.strip())
+    return int(found["digits"]) if found else None
 
 
 def _check_leading_order(rows: CsvRows, layout: dict[object, int]) -> None:

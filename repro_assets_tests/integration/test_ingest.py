@@ -31,7 +31,7 @@ CASES = FEEDS["covid_cases"]
 
 def wide(counts: Mapping[int, tuple[int, ...]], fips: str = "1001.0") -> bytes:
     days = [f"6/{10 + number}/20" for number in range(len(next(iter(counts.values()))))]
-    rows = [f"{uid},US,USA,840,{fips},,,US,,,,{','.join(map(str, row))}" for uid, row in counts.items()]
+    rows = [f"{uid},US,USA,{uid},{fips},,,US,,,,{','.join(map(str, row))}" for uid, row in counts.items()]
     return "\n".join([",".join([*LEADING_COLUMNS, *days]), *rows, ""]).encode()
 
 

@@ -48,15 +48,20 @@ def case_files(draw: Callable[[Any], Any]) -> Grid:
     """A valid wide file: up to five counties and days, cumulative."""
     days = draw(st.integers(1, 5))
     dates = [FIRST_DAY + datetime.timedelta(number) for number in range(days)]
-    uids = draw(st.lists(st.integers(1, 10**8), min_size=1, max_size=5, unique=True))
+    uids = draw(st.lists(st.integers(1, 10**8 - 1), min_size=1, max_size=5, unique=True))
     grid = [[*LEADING_COLUMNS, *(f"{day.month}/{day.day}/{day:%y}" for day in dates)]]
     for uid in uids:
         # Counts of a thousand and more do not grow over five times in a day.
         least = draw(st.sampled_from([0, 1000, 10**6]))
         counts = sorted(draw(st.lists(st.integers(least, least * 4 or 1000), min_size=days, max_size=days)))
-        labels = ["US", "USA", "840", "1001.0", "Autauga", "Alabama", "US", "32.5", "-86.6", "Autauga, Alabama, US"]
+        labels = ["US", "USA", *_codes(uid), "Autauga", "Alabama", "US", "32.5", "-86.6", "Autauga, Alabama, US"]
         grid.append([str(uid), *labels, *map(str, counts)])
     return grid
+
+
+def _codes(uid: int) -> tuple[str, str]:
+    """`code3` and `FIPS` that go with a UID."""
+    return (str(uid // 100_000), f"{uid % 100_000}.0") if uid >= 100_000 else (str(uid), "60.0")
 
 
 @st.composite

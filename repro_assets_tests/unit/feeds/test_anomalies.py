@@ -27,7 +27,8 @@ Place = tuple[int | None, str | None]
 HEADER = ",".join(LEADING_COLUMNS)
 DAYS = "1/22/20,1/23/20,1/24/20"
 LABELS = 'US,USA,840,1001.0,Autauga,Alabama,US,32.5,-86.6,"Autauga, Alabama, US"'
-CASES = f"{HEADER},{DAYS}\n84001001,{LABELS},1,2,3\n84001003,{LABELS},0,5,5\n"
+OTHERS = LABELS.replace("1001.0", "1003.0")
+CASES = f"{HEADER},{DAYS}\n84001001,{LABELS},1,2,3\n84001003,{OTHERS},0,5,5\n"
 REPEATED = CASES.replace(DAYS, "1/22/20,1/22/20,1/23/20").replace(",1,2,3", ",2,2,3").replace(",0,5,5", ",0,0,5")
 PERSON = "7,city_1,0.5,Male,,,,,,10/49,,,8,1.0"
 JOBS = f"{','.join(COLUMNS)},target\n{PERSON}\n8{PERSON[1:]}\n"
@@ -50,7 +51,7 @@ K = AnomalyKind
 CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.EMPTY_FILE, "covid_cases", b"", (1, None)),
     (K.NOT_GZIP, "covid_cases.gz", CASES, (None, None)),
-    (K.GZIP_TRUNCATED, "covid_cases.gz", gzip.compress(CASES.encode())[:-9], (4, None)),
+    (K.GZIP_TRUNCATED, "covid_cases.gz", gzip.compress(CASES.encode(), 0)[:-9], (3, None)),
     (K.GZIP_DAMAGED, "covid_cases.gz", gzip.compress(b"")[:10] + b"\xff" * 9, (1, None)),
     (K.GZIP_BOMB, "covid_cases.gz", gzip.compress(b"\n" * 20_000_000), (17 * 2**20 + 1, None)),
     (K.BOM, "covid_cases", b"\xef\xbb\xbf" + CASES.encode(), (1, None)),
@@ -102,6 +103,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.BAD_KEY, "covid_cases", CASES.replace("\n84001003", "\n84001003.5"), (3, "UID")),
     (K.FLOAT_KEY, "covid_cases", CASES.replace("\n84001003", "\n84001003.0"), (3, "UID")),
     (K.FLOAT_KEY, "job_changes", JOBS.replace("\n8,", "\n8.0,"), (3, "enrollee_id")),
+    (K.KEY_MISMATCH, "covid_cases", CASES.replace("1003.0", "1005.0"), (3, "UID")),
     (K.REPEATED_KEY, "covid_cases", CASES.replace("\n84001003", "\n84001001.0"), (3, "UID")),
     (K.REPEATED_KEY, "job_changes", JOBS.replace("\n8,", "\n7,"), (3, "enrollee_id")),
     (K.BLANK_COUNT, "covid_cases", CASES.replace(",0,5,5", ",0,,5"), (3, "1/23/20")),
@@ -325,7 +327,7 @@ def test_a_row_does_not_swallow_the_next_where_a_quote_is_missing_in_both() -> N
 
 
 def test_millions_of_blank_counts_are_counted_and_the_first_few_shown() -> None:
-    rows = [f"{uid},{LABELS}{',' * 1_000}\n" for uid in range(1, 1001)]
+    rows = [f"{uid}{',' * 1_010}\n" for uid in range(1, 1001)]
     days = ",".join(
         f"{day.month}/{day.day}/{day:%y}" for day in (date(2020, 1, 22) + timedelta(n) for n in range(1000))
     )

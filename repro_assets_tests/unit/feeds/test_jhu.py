@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +14,18 @@ from repro_assets.feeds.anomalies import AnomalyKind
 from repro_assets.feeds.jhu import LEADING_COLUMNS, parse_cases
 from repro_assets.feeds.publication import Anomaly
 
-LABELS = 'US,USA,840,1001.0,Autauga,Alabama,US,32.5,-86.6,"Autauga, Alabama, US"'
+LABELS = 'Autauga,Alabama,US,32.5,-86.6,"Autauga, Alabama, US"'
 DAYS = ("1/22/20", "1/23/20")
+
+
+def codes(uid: object) -> str:
+    """`code3` and `FIPS` of a county or a territory."""
+    return "840,1001.0" if uid == 84001001 else f"{uid},60.0"
 
 
 def wide(rows: Sequence[tuple[object, ...]] = ((84001001, 3, 5), (16, 0, 7)), days: Sequence[str] = DAYS) -> str:
     lines = [",".join([*LEADING_COLUMNS, *days])]
-    lines += [",".join([str(uid), LABELS, *map(str, counts)]) for uid, *counts in rows]
+    lines += [",".join([str(uid), "US,USA", codes(uid), LABELS, *map(str, counts)]) for uid, *counts in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -206,6 +213,52 @@ def test_a_refusal_is_one_line_whatever_the_cell_holds() -> None:
         parse(wide([('"a\n\x1b[31mb"', 1, 2)]))
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uid", "code", "fips"),
+    [
+        pytest.param("84001001", "840", "1001.0", id="county"),
+        pytest.param("84001001.0", "840.0", "01001", id="county, other spellings"),
+        pytest.param("84080036", "840", "80036", id="out of a state"),
+        pytest.param("84070003", "840", "", id="without a code of its own"),
+        pytest.param("16", "16", "60.0", id="territory"),
+        pytest.param("63072001", "630", "72001", id="part of a territory"),
+        pytest.param("84001001", "", "1003", id="without a country"),
+        pytest.param("84001001", "US", "1003", id="without a country's code"),
+    ],
+)
+def test_a_uid_that_goes_with_its_row_is_read_without_a_word(uid: str, code: str, fips: str) -> None:
+    content = f"{','.join([*LEADING_COLUMNS, *DAYS])}\n{uid},,,{code},{fips},,,,,,,1,2\n"
+    assert {one.name for one in parse_cases("cases.csv", content.encode()).anomalies} <= {"float_key"}
+
+
+@pytest.mark.parametrize(
+    ("uid", "code", "fips", "expected"),
+    [
+        pytest.param("84001003", "840", "1001.0", "84001001", id="another county"),
+        pytest.param("16", "840", "1001.0", "84001001", id="territory in a county's row"),
+        pytest.param("84001001", "16", "60.0", "1600060", id="county in a territory's row"),
+        pytest.param("63000003", "840", "", "84000000 and the county", id="another country's"),
+    ],
+)
+def test_a_uid_that_does_not_go_with_its_row_is_refused(uid: str, code: str, fips: str, expected: str) -> None:
+    content = f"{','.join([*LEADING_COLUMNS, *DAYS])}\n{uid},,,{code},{fips},,,,,,,1,2\n"
+    with pytest.raises(
+        MalformedFeed, match=rf"^key_mismatch - .*row 2, column UID\]: stored {uid}, expected {expected}"
+    ):
+        parse(content)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("moved", [lambda uids: uids[::-1], lambda uids: [uids[-1], *uids[:-1]]], ids=["back", "down"])
+def test_a_real_version_whose_column_of_uids_was_moved_alone_is_refused(real_data: Path, moved) -> None:
+    (path,) = (real_data / "jhu").glob("105_*.csv.gz")
+    header, *lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    cells = [line.split(",", 1) for line in lines]
+    altered = [",".join([uid, rest]) for uid, (_, rest) in zip(moved([one for one, _ in cells]), cells, strict=True)]
+    with pytest.raises(MalformedFeed, match="key_mismatch"):
+        parse("\n".join([header, *altered, ""]))
 
 
 @pytest.mark.parametrize("name", ["uid", "Uid", "\ufeffUID"])
