@@ -140,7 +140,8 @@ class _Gunzip:
                 raise self._refusal(
                     AnomalyKind.GZIP_DAMAGED, "the gzip file is damaged", stored=error, fix="Get the file again"
                 ) from error
-            position += len(chunk) - len(member.unconsumed_tail) - len(member.unused_data)
+            # Where the member ended, what was not consumed of the chunk stands in both.
+            position += len(chunk) - len(member.unused_data if member.eof else member.unconsumed_tail)
             if not chunk and not piece and not member.eof:
                 raise self._refusal(
                     AnomalyKind.GZIP_TRUNCATED, "the gzip file ends too early", fix="Get the whole file again"

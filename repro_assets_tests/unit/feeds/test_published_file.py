@@ -89,6 +89,14 @@ def test_members_of_any_size_are_unpacked_whole(size: int) -> None:
     assert uncompress(gzip.compress(content, 0) + b"\0" * 7 + gzip.compress(content), "a.csv.gz") == content * 2
 
 
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20], ids=str)
+@pytest.mark.parametrize("behind", [b"", b"\0" * 512, gzip.compress(CONTENT)], ids=["nothing", "padding", "a member"])
+def test_a_member_that_shrinks_a_lot_is_unpacked_whole_whatever_is_behind_it(size: int, behind: bytes) -> None:
+    content = (b"0," * size)[:size]
+    expected = content + (CONTENT if behind.startswith(b"\x1f") else b"")
+    assert uncompress(gzip.compress(content) + behind, "a.csv.gz") == expected
+
+
 def test_a_small_file_may_shrink_a_lot() -> None:
     content = b"0,\n" * 2**20
     assert uncompress(gzip.compress(content), "cases.csv.gz") == content
