@@ -55,6 +55,7 @@ class AnomalyKind(Enum):
     GZIP_DAMAGED = Kind("a gzip file that does not unpack")
     GZIP_BOMB = Kind("a gzip file that unpacks to over 200 times its size, or has over 65,536 members")
     BOM = Kind("a byte order mark", Fate.READ, "it is left out")
+    END_OF_FILE = Kind("a last byte 0x1A, the end of a file of DOS", Fate.READ, "it is left out")
     CRLF = Kind("line ends of Windows", Fate.READ, "they are line ends")
     CR = Kind("line ends of old Macs, a lone carriage return", Fate.READ, "they are line ends")
     MIXED_LINE_ENDS = Kind("line ends of more than one kind", Fate.READ, "each is a line end")
@@ -70,17 +71,22 @@ class AnomalyKind(Enum):
     NO_HEADER = Kind("a blank first row")
     MISSING_COLUMN = Kind("a published column is not there")
     UNKNOWN_COLUMN = Kind("a column that is none of the published ones, `Population` of JHU's file of deaths included")
-    NO_DATES = Kind("no column of a day, or all of them headed in another way than `M/D/YY`")
+    NO_DATES = Kind("no column of a day, or all of them headed in another way than `M/D/YY` or `M/D/YYYY`")
     UNPARSABLE_DATE = Kind(
         "a date header that does not parse, such as `6/24/20_1` or `1/23/2O`", Fate.ACCEPTABLE, "the column is left out"
     )
+    LONG_YEAR = Kind("a day headed as `6/24/2020`", Fate.READ, "it is `6/24/20`")
     DAY_GAP = Kind(
         "a day is missing between the first and the last, as where a date header is misspelt into another date",
         Fate.ACCEPTABLE,
         "the columns are read as they are headed",
     )
     DOUBLED_COLUMN = Kind("a column twice, with different values", Fate.ACCEPTABLE, "the last one is taken")
-    REPEATED_COLUMN = Kind("a column twice, with the same values", Fate.READ, "it is one column")
+    REPEATED_COLUMN = Kind(
+        "a column twice, with the same values, however they are spelt", Fate.READ, "it is one column"
+    )
+    DOUBLED_KEY = Kind("the column of keys twice, with different values")
+    NAMELESS_COLUMN = Kind("a column without a name and without a filled cell", Fate.READ, "it is left out")
     COLUMN_ORDER = Kind("columns in another order than published", Fate.READ, "they are found by name")
     SWAPPED_COLUMNS = Kind("headers of two columns are exchanged, and their cells are not, or the other way round")
     FALLING_TOTAL = Kind(
@@ -163,9 +169,15 @@ class AnomalyKind(Enum):
         "over 8,760 training hours, more than a year has", Fate.ACCEPTABLE, "they are read as published"
     )
     BLANK_CITY = Kind("a person without a city")
+    NUMBER_SPELLING = Kind(
+        "a number in another spelling, such as `15.0` or `01` as experience or last new job, or `.92` as a development "
+        "index",
+        Fate.READ,
+        "it is that number",
+    )
     BAD_NUMBER = Kind("a development index that is no decimal number from 0 to 1")
     BAD_LABEL = Kind("a target that is neither `0.0` nor `1.0`")
-    PADDED_TEXT = Kind("blanks before or after a text", Fate.READ, "they are left out")
+    PADDED_TEXT = Kind("blanks before or after a text, a number or a header", Fate.READ, "they are left out")
     UNPRINTABLE = Kind(
         "a character in a text that is not printed, such as a tab or a zero-width space",
         Fate.ACCEPTABLE,

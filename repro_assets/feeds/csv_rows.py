@@ -67,11 +67,16 @@ class CsvRows:
         self._ends = LineEnds()
         self._records = records(source, text, self._ends)
         _, header = next(self._records, (1, []))
-        self.header = tuple(header)
+        self.header = tuple(name.strip(" ") for name in header)
+        self._key: Hashable = None
         self._doubled: dict[int, int] = {}
         self._differing: set[int] = set()
-        if not any(header):
+        self._nameless = [position for position, name in enumerate(self.header) if not name]
+        if not any(self.header):
             raise self.refusal(AnomalyKind.NO_HEADER, "the file has no header", 1)
+        for name, stripped in zip(header, self.header, strict=True):
+            if name != stripped:
+                self.note(AnomalyKind.PADDED_TEXT, 1, stripped)
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
@@ -131,10 +136,10 @@ class CsvRows:
     def layout(
         self, published: Sequence[Hashable], identify: Callable[[int, str], Hashable | None]
     ) -> dict[Hashable, int]:
-        """Where each column stands, by what it is; of a doubled one the last.
+        """Where each column stands, by what it is; of a doubled one the last, of one without a name none.
 
         Args:
-            published: Columns that must be there.
+            published: Columns that must be there, the key first.
             identify: What the column at a position with this header is; None where it is to be left out.
 
         Raises:
@@ -144,8 +149,11 @@ class CsvRows:
             what, expected = "none of the published columns is there", f"{published[0]} and others, between commas"
             stored = show(self.header[0])
             raise self.refusal(AnomalyKind.MISSING_COLUMN, what, 1, str(published[0]), stored=stored, expected=expected)
+        self._key = published[0]
         positions: dict[Hashable, int] = {}
         for position, name in enumerate(self.header):
+            if not name:
+                continue
             column = identify(position, name)
             if column is None:
                 continue
@@ -173,8 +181,8 @@ class CsvRows:
         """Yield the line and the cells of every row after the header; to be called once.
 
         Raises:
-            AnomalyRefused: A row is not CSV, ragged, empty with rows after it, or has two values for one column; or
-                there is no row.
+            AnomalyRefused: A row is not CSV, ragged, empty with rows after it, has two values for one column or one in
+                a column without a name; or there is no row.
         """
         line, rows = 1, 0
         empty = _Noted()
@@ -189,12 +197,17 @@ class CsvRows:
                 raise self._ragged(line, cells)
             if self._doubled:
                 self._compare_doubled(line, cells)
+            for position in self._nameless:
+                if cells[position].strip():
+                    raise self.unknown_column(position, "", ())
             rows += 1
             yield line, cells
         if not rows:
             raise self.refusal(AnomalyKind.HEADER_ONLY, "the file has a header and no rows", line + 1)
         for position in sorted(self._doubled.keys() - self._differing):
             self.note(AnomalyKind.REPEATED_COLUMN, 1, self.header[position])
+        for position in self._nameless:
+            self.note(AnomalyKind.NAMELESS_COLUMN, 1, f"number {position + 1}")
         if empty.count:
             self._noted[AnomalyKind.TRAILING_EMPTY_ROWS] = empty
 
@@ -206,7 +219,7 @@ class CsvRows:
         """
         if not text.strip():
             raise self.refusal(AnomalyKind.BLANK_KEY, "a key is blank", line, column, expected="an integer")
-        found = _WHOLE.fullmatch(text)
+        found = _WHOLE.fullmatch(self.stripped(text, line, column))
         if found is None:
             raise self.refusal(
                 AnomalyKind.BAD_KEY, "a key does not parse", line, column, stored=show(text), expected="an integer"
@@ -221,13 +234,20 @@ class CsvRows:
         Raises:
             AnomalyRefused: Blank, negative, fractional or anything else, or beyond 64 bits.
         """
-        found = _WHOLE.fullmatch(text)
+        found = _WHOLE.fullmatch(self.stripped(text, line, column))
         if found is None:
             what, expected = "a count does not parse", "an integer from 0"
             raise self.refusal(AnomalyKind.BAD_COUNT, what, line, column, stored=show(text), expected=expected)
         if found["fraction"]:
             self.note(AnomalyKind.FLOAT_COUNT, line, column)
         return self._bounded(AnomalyKind.LARGE_COUNT, found["integer"], line, column)
+
+    def stripped(self, text: str, line: int, column: str) -> str:
+        """A cell without blanks around it, which are noted."""
+        stripped = text.strip(" ")
+        if stripped != text:
+            self.note(AnomalyKind.PADDED_TEXT, line, column)
+        return stripped
 
     def _bounded(self, kind: AnomalyKind, digits: str, line: int, column: str) -> int:
         # Python refuses to convert more than 4,300 digits: the length is checked first.
@@ -249,9 +269,15 @@ class CsvRows:
         self._noted[AnomalyKind.EMPTY_ROW].count += empty.count - len(empty.places)
 
     def _compare_doubled(self, line: int, cells: Sequence[str]) -> None:
-        """Accept or refuse that a cell of a doubled column is another one."""
-        other = {last: first for last, first in self._doubled.items() if cells[last] != cells[first]}
+        """Accept or refuse that a cell of a doubled column is another one; never of the key."""
+        other = {last: first for last, first in self._doubled.items() if _value(cells[last]) != _value(cells[first])}
         for last, first in other.items():
+            if self.header[last] == self._key:
+                what, expected = "the key's column is there twice with different values", show(cells[first])
+                stored = show(cells[last])
+                raise self.refusal(
+                    AnomalyKind.DOUBLED_KEY, what, line, self.header[last], stored=stored, expected=expected
+                )
             self.refuse_or_note(
                 AnomalyKind.DOUBLED_COLUMN,
                 "a column is there twice with different values",
@@ -268,3 +294,10 @@ class CsvRows:
         column = self.header[first] if first < len(self.header) else f"number {len(self.header) + 1}"
         what, expected = "a row has another number of cells than the header", len(self.header)
         return self.refusal(AnomalyKind.RAGGED_ROW, what, line, column, stored=len(cells), expected=expected)
+
+
+def _value(text: str) -> str:
+    """A cell as it is compared: `60`, ` 60` and `60.0` are one value."""
+    text = text.strip(" ")
+    found = _WHOLE.fullmatch(text)
+    return found["integer"].lstrip("0") or "0" if found else text

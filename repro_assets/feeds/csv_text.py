@@ -16,6 +16,7 @@ from typing import NoReturn
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, column_name, refusal
 from repro_assets.feeds.publication import Anomaly
 
+_END_OF_FILE = b"\x1a"
 LARGEST_CELL = 100_000
 """In characters. The reader has a limit of its own, 131,072, which other code in this process may lift."""
 
@@ -28,7 +29,7 @@ _WHOLE_CELL = re.compile(r'(?:"(?:[^"]|"")*"|[^",][^,]*)?,')
 
 
 def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple[str, list[Anomaly]]:
-    """The text of a file, without its byte order mark, and what was unusual in it.
+    """The text of a file, without byte order mark and end-of-file character, and what was unusual in it.
 
     Args:
         source: Name of the file, for messages.
@@ -42,6 +43,10 @@ def decode(source: str, content: bytes, accept: frozenset[AnomalyKind]) -> tuple
     if content.startswith(codecs.BOM_UTF8):
         anomalies.append(Anomaly(AnomalyKind.BOM.id, 1, 1))
         content = content[len(codecs.BOM_UTF8) :]
+    if content.endswith(_END_OF_FILE):
+        content = content[: -len(_END_OF_FILE)]
+        ends = content.count(b"\n") or content.count(b"\r")
+        anomalies.append(Anomaly(AnomalyKind.END_OF_FILE.id, 1, ends + 1))
     position = content.find(b"\0")
     if position >= 0:
         _refuse_byte(AnomalyKind.NUL_BYTE, "the file holds a NUL byte", source, content, position, anomalies)

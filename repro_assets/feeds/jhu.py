@@ -45,7 +45,8 @@ LEADING_COLUMNS = (
     "Combined_Key",
 )
 
-_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{2})", re.ASCII)
+_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>(20)?\d{2})", re.ASCII)
+_DIGITS_OF_YEAR = 2
 # The largest county has ten million people.
 _LARGEST_COUNT = 99_999_999
 _LARGEST_COUNT_DIGITS = len(str(_LARGEST_COUNT))
@@ -85,7 +86,7 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
         if uid in uids:
             what, expected = "a key is there twice", f"once, as in row {uids[uid]}"
             raise rows.refusal(AnomalyKind.REPEATED_KEY, what, line, KEY, stored=uid, expected=expected)
-        if _BEYOND_FIPS.fullmatch(cells[layout[FIPS]]):
+        if _BEYOND_FIPS.fullmatch(cells[layout[FIPS]].strip()):
             _refuse_swapped_keys(rows, line, cells[layout[FIPS]])
         _check_key(rows, line, uid, cells[layout[CODE]], cells[layout[FIPS]])
         uids[uid] = line
@@ -101,7 +102,7 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
 
 def _refuse_other_dates(rows: CsvRows) -> None:
     """Refuse a file all of whose dates are written in another way: accepting them one by one would leave no day."""
-    others = [name for name in rows.header if name not in LEADING_COLUMNS]
+    others = [name for name in rows.header if name and name not in LEADING_COLUMNS]
     if not others or not set(LEADING_COLUMNS) <= set(rows.header) or any(_DATE.fullmatch(name) for name in others):
         return
     if all(_HAS_DIGIT.search(name) for name in others):
@@ -115,6 +116,8 @@ def _column(rows: CsvRows, left_out: list[int], position: int, name: str) -> str
         return name
     day = _day(name)
     if day is not None:
+        if len(name.rpartition("/")[2]) > _DIGITS_OF_YEAR:
+            rows.note(AnomalyKind.LONG_YEAR, 1, name)
         return day
     if not _HAS_DIGIT.search(name):
         raise rows.unknown_column(position, name, LEADING_COLUMNS)
@@ -130,7 +133,7 @@ def _day(name: str) -> date | None:
     if found is None:
         return None
     try:
-        return date(2000 + int(found["year"]), int(found["month"]), int(found["day"]))
+        return date(2000 + int(found["year"]) % 100, int(found["month"]), int(found["day"]))
     except ValueError:
         return None
 

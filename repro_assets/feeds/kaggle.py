@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from repro_assets.feeds.anomalies import AnomalyKind, show
 from repro_assets.feeds.csv_rows import CsvRows
-from repro_assets.feeds.kaggle_columns import ColumnWitness
+from repro_assets.feeds.kaggle_columns import KNOWN_VALUES, ColumnWitness
 from repro_assets.feeds.parsed_feed import ParsedFeed
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ _TEXTS = (
 COLUMNS = (KEY, "city", "city_development_index", *_TEXTS, "training_hours")
 
 _EXCEL_DATES = {"oct-49": "10/49"}  # lower case; of the published sizes, only this one looks like a date
-_DECIMAL = re.compile(r"\d+(\.\d+)?([eE][-+]?\d{1,2})?", re.ASCII)  # 1e-999 would be read as 0
+_WHOLE = re.compile(r"0*(?P<digits>\d+)(\.0+)?", re.ASCII)
+_DECIMAL = re.compile(r"(\d+(\.\d+)?|\.\d+)([eE][-+]?\d{1,2})?", re.ASCII)  # 1e-999 would be read as 0
 _HOURS_OF_A_YEAR = 8_760
 _TARGETS = {"1.0": 1, "0.0": 0, "1": 1, "0": 0}
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -116,6 +117,10 @@ def _value(rows: CsvRows, text: str, line: int, column: str) -> object:
     if column == "city_development_index":
         return _index(rows, text, line, column)
     text = _text(rows, text, line, column)
+    number = _WHOLE.fullmatch(text)
+    if number is not None and text != number["digits"] and number["digits"] in KNOWN_VALUES.get(column, ()):
+        rows.note(AnomalyKind.NUMBER_SPELLING, line, column)
+        return number["digits"]
     meant = _EXCEL_DATES.get(text.lower()) if column == "company_size" else None
     if meant is not None:
         rows.note(AnomalyKind.EXCEL_DATE, line, column)
@@ -149,21 +154,22 @@ def _text(rows: CsvRows, text: str, line: int, column: str) -> str:
         what, expected = "a text holds a character that is not printed", "printed characters"
         rows.refuse_or_note(AnomalyKind.UNPRINTABLE, what, line, column, stored=show(text), expected=expected)
         return text
-    stripped = text.strip(" ")
-    if stripped != text:
-        rows.note(AnomalyKind.PADDED_TEXT, line, column)
-    return stripped
+    return rows.stripped(text, line, column)
 
 
 def _index(rows: CsvRows, text: str, line: int, column: str) -> float:
+    text = rows.stripped(text, line, column)
     value = float(text) if _DECIMAL.fullmatch(text) else math.nan
     if not 0 <= value <= 1:
         what, expected = "a development index is none", "a decimal number from 0 to 1"
         raise rows.refusal(AnomalyKind.BAD_NUMBER, what, line, column, stored=show(text), expected=expected)
+    if text.startswith("."):
+        rows.note(AnomalyKind.NUMBER_SPELLING, line, column)
     return value
 
 
 def _target(rows: CsvRows, text: str, line: int) -> int:
+    text = rows.stripped(text, line, TARGET)
     if text not in _TARGETS:
         what, expected = "a label does not parse", "0.0 or 1.0"
         raise rows.refusal(AnomalyKind.BAD_LABEL, what, line, TARGET, stored=show(text), expected=expected)

@@ -23,7 +23,23 @@ ACCEPTED = st.frozensets(st.sampled_from([kind for kind in AnomalyKind if kind.v
 FIRST_DAY = datetime.date(2020, 1, 22)
 
 _NUMBERS = ["", " ", "0", "1", "-1", "1.0", "1.5", "1e3", "nan", " 1 ", "9" * 19, "9" * 5000, "84001001", "84001001.0"]
-_WORDS = ["UID", "6/24/20_1", "1/23/20", "01/22/20", "2/30/20", "1/22/99", "Population", "target", "city_1", "Oct-49"]
+_WORDS = [
+    "UID",
+    "6/24/20_1",
+    "1/23/20",
+    "01/22/20",
+    "2/30/20",
+    "1/22/99",
+    "1/22/2020",
+    " 1/23/20",
+    "UID ",
+    ".5",
+    "01",
+    "Population",
+    "target",
+    "city_1",
+    "Oct-49",
+]
 _HOSTILE = [
     '"',
     '""',
@@ -132,6 +148,10 @@ def _columns_swapped(grid: Grid, row: int, column: int, other: int, text: str) -
     return [_swapped(cells, column, other) for cells in grid]
 
 
+def _nameless_column(grid: Grid, row: int, column: int, other: int, text: str) -> Grid:
+    return [[*cells, ""] for cells in grid]
+
+
 def _headers_swapped(grid: Grid, row: int, column: int, other: int, text: str) -> Grid:
     return [_swapped(grid[0], column, other), *grid[1:]]
 
@@ -158,6 +178,7 @@ _CHANGES = [
     _column_again,
     _columns_swapped,
     _headers_swapped,
+    _nameless_column,
     _header,
 ]
 
@@ -170,6 +191,7 @@ def changed_bytes(draw: Callable[[Any], Any], grids: st.SearchStrategy[Grid]) ->
     slips: list[Callable[[], bytes]] = [
         lambda: content,
         lambda: b"\xef\xbb\xbf" + content,
+        lambda: content + b"\x1a",
         lambda: content[:position],
         lambda: content[:position] + content[end:],
         lambda: content[:position] + draw(st.binary(max_size=4)) + content[position:],

@@ -55,6 +55,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.GZIP_DAMAGED, "covid_cases.gz", gzip.compress(b"")[:10] + b"\xff" * 9, (1, None)),
     (K.GZIP_BOMB, "covid_cases.gz", gzip.compress(b"\n" * 20_000_000), (17 * 2**20 + 1, None)),
     (K.BOM, "covid_cases", b"\xef\xbb\xbf" + CASES.encode(), (1, None)),
+    (K.END_OF_FILE, "covid_cases", CASES + "\x1a", (4, None)),
     (K.CRLF, "covid_cases", CASES.replace("\n", "\r\n"), (1, None)),
     (K.CR, "covid_cases", CASES.replace("\n", "\r"), (1, None)),
     (K.CR, "job_changes", JOBS.replace("\n", "\r"), (1, None)),
@@ -80,11 +81,15 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/24/20", "1/24/20_1"), (1, "1/24/20_1")),
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/23/20", "1/23/2O"), (1, "1/23/2O")),
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/24/20", "2/30/20"), (1, "2/30/20")),
+    (K.LONG_YEAR, "covid_cases", CASES.replace("1/23/20", "1/23/2020"), (1, "1/23/2020")),
     (K.DAY_GAP, "covid_cases", CASES.replace("1/24/20", "1/25/20"), (1, "1/25/20")),
     (K.DAY_GAP, "covid_cases", CASES.replace("1/22/20", "1/22/02"), (1, "1/23/20")),
     (K.DOUBLED_COLUMN, "covid_cases", CASES.replace("1/24/20", "01/23/20"), (2, "01/23/20")),
     (K.DOUBLED_COLUMN, "job_changes", doubled(JOBS, 1, "city_2"), (2, "city")),
     (K.REPEATED_COLUMN, "covid_cases", REPEATED, (1, "1/22/20")),
+    (K.DOUBLED_KEY, "covid_cases", rewritten(CASES, lambda cells: [*cells, cells[0].replace("3", "4")]), (3, "UID")),
+    (K.DOUBLED_KEY, "job_changes", doubled(JOBS, 0, "7"), (3, "enrollee_id")),
+    (K.NAMELESS_COLUMN, "covid_cases", CASES.replace("\n", ",\n"), (1, "number 15")),
     (K.COLUMN_ORDER, "covid_cases", rewritten(CASES, lambda cells: [*cells[1:], cells[0]]), (1, "iso2")),
     (
         K.SWAPPED_COLUMNS,
@@ -126,6 +131,10 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.BAD_NUMBER, "job_changes", JOBS.replace("0.5", "half", 1), (2, "city_development_index")),
     (K.BAD_NUMBER, "job_changes", JOBS.replace("0.5", "1.5", 1), (2, "city_development_index")),
     (K.PADDED_TEXT, "job_changes", JOBS.replace("Male", " Male "), (2, "gender")),
+    (K.PADDED_TEXT, "covid_cases", CASES.replace(",1/24/20", ", 1/24/20"), (1, "1/24/20")),
+    (K.PADDED_TEXT, "covid_cases", CASES.replace("\n84001003", "\n 84001003"), (3, "UID")),
+    (K.PADDED_TEXT, "covid_cases", CASES.replace(",5,5", ", 5,5 "), (3, "1/23/20")),
+    (K.NUMBER_SPELLING, "job_changes", JOBS.replace(",0.5,", ",.5,", 1), (2, "city_development_index")),
     (K.UNPRINTABLE, "job_changes", JOBS.replace("Male", "Male\u200b", 1), (2, "gender")),
     (K.BAD_LABEL, "job_changes", JOBS.replace("8,1.0", "8,yes", 1), (2, "target")),
     (K.UNRANKED_VALUE, "job_changes", JOBS.replace("10/49", "18172"), (2, "company_size")),
@@ -197,6 +206,44 @@ def test_every_anomaly_is_shown_by_a_test(kind: AnomalyKind) -> None:
 
 def values(parsed: ParsedFeed, column: str) -> list[object]:
     return parsed.rows[column].to_pylist()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: text.replace("\n", ",\n"), id="a comma at every line end"),
+        pytest.param(lambda text: text.replace("\n", ", , \n"), id="blanks at every line end"),
+        pytest.param(lambda text: text.replace(",1/24/20", ", 1/24/20").replace("UID", "UID ", 1), id="padded headers"),
+        pytest.param(lambda text: text.replace("\n840", "\n 840").replace(",5", ", 5 "), id="padded numbers"),
+        pytest.param(lambda text: text.replace("/20,", "/2020,"), id="years of four digits"),
+        pytest.param(lambda text: text + "\x1a", id="an end of file"),
+        pytest.param(
+            lambda text: rewritten(text, lambda cells: [*cells, cells[13] + ("" if "/" in cells[13] else ".0")]),
+            id="a day twice in two spellings",
+        ),
+        pytest.param(
+            lambda text: rewritten(text, lambda cells: [*cells, cells[4].removesuffix(".0")]),
+            id="FIPS in two spellings",
+        ),
+        pytest.param(
+            lambda text: rewritten(text, lambda cells: [*cells, cells[0] + ("" if cells[0] == "UID" else ".0")]),
+            id="the key in two spellings",
+        ),
+    ],
+)
+def test_what_a_person_reads_without_a_doubt_gives_the_same_rows_and_is_reported(change: Callable[[str], str]) -> None:
+    parsed = parse("covid_cases", change(CASES))
+    assert parsed.rows.equals(parse("covid_cases", CASES).rows)
+    assert parsed.anomalies
+
+
+@pytest.mark.parametrize("kind", [K.DOUBLED_KEY, K.UNKNOWN_COLUMN])
+def test_neither_another_key_nor_a_filled_column_without_a_name_can_be_accepted(kind: AnomalyKind) -> None:
+    name = "UID" if kind is K.DOUBLED_KEY else ""
+    text = rewritten(CASES, lambda cells: [*cells, name if cells[0] == "UID" else "9"])
+    with pytest.raises(AnomalyRefused) as refused:
+        parse("covid_cases", text, frozenset(one for one in K if one.value.fate is Fate.ACCEPTABLE))
+    assert refused.value.kind is kind
 
 
 def test_a_blank_count_is_a_null_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -88,9 +89,14 @@ def number(text: str) -> int | None:
 
 
 def rows_of(table: str, content: bytes) -> list[Mapping[str, str]]:
-    """Read by column name alone; of two columns of one name the last counts."""
-    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    return [row for row in rows if any((cell or "").strip() for cell in row.values())]
+    """Read by column name alone; of two columns of one name the last counts, and one without a name does not."""
+    header, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    named = [
+        {name.strip(): cell for name, cell in zip(header, row, strict=False) if name.strip()}
+        for row in rows
+        if any(cell.strip() for cell in row)
+    ]
+    return [row for row in named if row]
 
 
 def cases_as_another_reader_reads_them(content: bytes) -> set[tuple[int, str, int | None]]:
@@ -99,15 +105,20 @@ def cases_as_another_reader_reads_them(content: bytes) -> set[tuple[int, str, in
         for name, cell in row.items():
             if name not in LEADING_COLUMNS:
                 month, day, year = map(int, name.split("/"))
-                found.add((int(float(row["UID"])), f"20{year:02d}-{month:02d}-{day:02d}", number(cell)))
+                found.add((int(float(row["UID"])), f"20{year % 100:02d}-{month:02d}-{day:02d}", number(cell)))
     return found
+
+
+def text(column: str, cell: str) -> str:
+    is_number = column in ("experience", "last_new_job") and re.fullmatch(r"\d+(\.0+)?", cell)
+    return str(int(float(cell))) if is_number else cell.replace("Oct-49", "10/49")
 
 
 def people_as_another_reader_reads_them(content: bytes) -> set[tuple[object, ...]]:
     return {
         (
             int(float(row["enrollee_id"])),
-            *(row[name].strip().replace("Oct-49", "10/49") or None for name in COLUMNS if name not in NUMBERS),
+            *(text(name, row[name].strip()) or None for name in COLUMNS if name not in NUMBERS),
             float(row["city_development_index"]),
             number(row["training_hours"]),
             number(row.get("target", "")),

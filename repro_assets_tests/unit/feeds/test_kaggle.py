@@ -93,7 +93,9 @@ def test_every_published_value_is_read_without_a_word(column: str) -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        pytest.param("experience", "20.0", id="experience as a float"),
+        pytest.param("experience", "20.5", id="experience as a fraction"),
+        pytest.param("experience", "21.0", id="experience beyond the largest number"),
+        pytest.param("company_size", "10.0", id="a number that no size is"),
         pytest.param("company_size", "18172", id="the number of a date"),
         pytest.param("company_size", "Okt 49", id="a date in German"),
         pytest.param("education_level", "graduate", id="another case"),
@@ -162,6 +164,21 @@ def test_a_value_of_another_type_is_refused_by_row_and_column(column: str, value
     where = "column number 15" if "," in value else f"column {column}"
     with pytest.raises(MalformedFeed, match=rf"\[aug_train.csv, row 2, {where}\]"):
         parse_jobs("aug_train.csv", labelled({column: value}))
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        pytest.param("experience", "15.0", "15", id="experience as a float"),
+        pytest.param("experience", "01", "1", id="experience with a zero before it"),
+        pytest.param("last_new_job", " 4.0", "4", id="last new job as a float"),
+        pytest.param("city_development_index", ".92", 0.92, id="an index without its zero"),
+    ],
+)
+def test_a_number_in_another_spelling_is_that_number_and_reported(column: str, text: str, value: object) -> None:
+    parsed = parse_jobs("a", labelled({column: text}))
+    assert parsed.rows[column].to_pylist() == [value]
+    assert Anomaly("number_spelling", 1, 2, column) in parsed.anomalies
 
 
 @pytest.mark.parametrize("text", ["0", "0.0", "1", "1.000", "9.2e-1"])
