@@ -41,6 +41,8 @@ _LOCATIONS = (
 _LONGEST_LOCATION = 2_000
 _LONGEST_NAME = 255
 
+LOCATION = f"printable characters on one line, at most {_LONGEST_LOCATION}, {_LONGEST_NAME} bytes between slashes"
+
 DEFAULT_ENVIRONMENT = "ml-v1"
 DEFAULT_CLUSTER = "local-v1"
 
@@ -120,16 +122,20 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return here
 
 
+def can_be_a_location(text: str) -> bool:
+    """Whether a text can be a path or an address: `LOCATION` says in words what is asked for."""
+    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in text.split("/"))
+    return text.isprintable() and len(text) <= _LONGEST_LOCATION and longest <= _LONGEST_NAME
+
+
 def _refuse_location(name: str, value: str) -> None:
     """A location goes into paths, `.env` and every manifest: it is one printable line and holds no secret.
 
     A tracking server's address is the exception: there is no other place for its password that every tool reads. It is
     written into `.env`, for its owner alone, and nowhere else.
     """
-    expected = f"printable characters on one line, at most {_LONGEST_LOCATION}, {_LONGEST_NAME} bytes between slashes"
-    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in value.split("/"))
-    if not value.isprintable() or len(value) > _LONGEST_LOCATION or longest > _LONGEST_NAME:
-        raise BadInput("not a location", where=name, stored=ascii(value)[:80], expected=expected)
+    if not can_be_a_location(value):
+        raise BadInput("not a location", where=name, stored=ascii(value)[:80], expected=LOCATION)
     if value != without_password(value) and name != "MLFLOW_TRACKING_URI":
         raise BadInput(
             "a location holds a user or a password, and it would stand in every manifest",

@@ -58,13 +58,20 @@ def grid(
     codes: Annotated[
         list[str] | None,
         typer.Option(
-            "--code", metavar="CODE", help="Beside the runs' own: current (the default), a commit; repeatable."
+            "--code",
+            metavar="CODE",
+            help="Beside the runs' own: current (the default), a commit; repeatable.",
+            callback=names.codes,
         ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="ASSET.NAME", help="What to tell; predictions.roc_auc by default.")
+        str | None,
+        typer.Option(metavar="ASSET.NAME", help="What to tell; predictions.roc_auc by default.", callback=names.metric),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the heat map there, too (PNG).")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the heat map there, too: a file.png.", callback=names.picture),
+    ] = None,
     force: ForceVariants = False,
     json: Json = False,
 ) -> None:

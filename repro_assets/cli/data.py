@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json
 
 app = typer.Typer()
@@ -15,7 +16,9 @@ ingest_app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Published files, oldest first.")]
+Files = Annotated[
+    list[Path] | None, typer.Argument(metavar="FILE…", help="Published files, oldest first.", callback=names.paths)
+]
 Accept = Annotated[
     list[str] | None,
     typer.Option(metavar="ANOMALY", help="Do not refuse a file for this, as docs/feeds.md names it; repeatable."),
@@ -25,7 +28,9 @@ Accept = Annotated[
 @ingest_app.command("covid_cases")
 def ingest_covid_cases(
     files: Files = None,
-    from_git: Annotated[Path | None, typer.Option(metavar="REPO", help="Every version in a git clone.")] = None,
+    from_git: Annotated[
+        Path | None, typer.Option(metavar="REPO", help="Every version in a git clone.", callback=names.path)
+    ] = None,
     path: Annotated[str | None, typer.Option(help="The file's path in REPO.")] = None,
     since: Annotated[str | None, typer.Option(metavar="REV", help="Only versions after this revision.")] = None,
     skip_refused: Annotated[

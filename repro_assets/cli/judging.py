@@ -33,6 +33,7 @@ def reproduce(
             metavar="COMPONENT=VALUE",
             help="Replace on purpose: data=KEY, code=current, code=COMMIT, environment=NAME, cluster=NAME, "
             "ASSET.NAME=VALUE, or COMPONENT=@RUN for that of another run; repeatable.",
+            callback=names.swaps,
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Accept IDENTICAL only.")] = False,

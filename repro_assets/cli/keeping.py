@@ -33,7 +33,7 @@ def vacuum(
 @app.command()
 def unpin(
     key: Key,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.", callback=names.reason)],
     json: Json = False,
 ) -> None:
     """Give a data version up on purpose, written down; `repro pin` takes it back."""
@@ -92,7 +92,12 @@ def forget(
             callback=names.person,
         ),
     ],
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept, so name nobody in it.")],
+    why: Annotated[
+        str,
+        typer.Option(
+            "--why", metavar="TEXT", help="The reason; it is kept, so name nobody in it.", callback=names.reason
+        ),
+    ],
     dry_run: DryRun = False,
     safe_hours: Annotated[
         float, typer.Option(metavar="N", help="How old a file must be that no commit names (a writer may have yet to).")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from repro_assets import settings as settings_module
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Assignments, Cluster, Environment, Force, Json, Key, Record
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
@@ -52,9 +53,12 @@ def backfill(
 @app.command()
 def demo(
     covid: Annotated[
-        Path | None, typer.Option(metavar="DIR_OR_GIT", help="Real case files: a folder, or a git clone.")
+        Path | None,
+        typer.Option(metavar="DIR_OR_GIT", help="Real case files: a folder, or a git clone.", callback=names.path),
     ] = None,
-    jobs: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Real job files; repeatable.")] = None,
+    jobs: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Real job files; repeatable.", callback=names.paths)
+    ] = None,
     json: Json = False,
 ) -> None:
     """From published files to predictions for three data versions, and one of them run again; without options on a sample."""

@@ -7,14 +7,20 @@ What does not: whether there is such a thing; the verbs know.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.compute import check_name
 from repro_assets.pins.data_version import decode
+from repro_assets.pins.reason import check_reason
 from repro_assets.pins.run_name import check_run_name
+from repro_assets.pins.swap import check_code, parse_swaps
+from repro_assets.resources.known_secrets import known_values
+from repro_assets.settings import LOCATION, can_be_a_location
 
 _ASSET = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_METRIC = re.compile(r"[a-z][a-z0-9_]{0,99}\.[A-Za-z0-9_][\w./ -]{0,199}")
 _MINOR = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
 # Words, numbers, addresses of mail: whatever people use to tell each other apart, and no quotes or slashes.
 _PERSON = re.compile(r"\w[\w.@:+ -]{0,99}")
@@ -74,6 +80,90 @@ def optional_cluster(text: str | None) -> str | None:
         BadInput: No file could be called so.
     """
     return None if text is None else cluster(text)
+
+
+def clusters(texts: list[str] | None) -> list[str] | None:
+    """Cluster files; None where none were named.
+
+    Raises:
+        BadInput: No file could be called so.
+    """
+    return None if texts is None else [cluster(text) for text in texts]
+
+
+def codes(texts: list[str] | None) -> list[str] | None:
+    """Codes to run under; None where none were named.
+
+    Raises:
+        BadInput: One is neither `current` nor what git could call a commit.
+    """
+    return None if texts is None else [check_code(text) for text in texts]
+
+
+def swaps(texts: list[str] | None) -> list[str] | None:
+    """What is replaced on purpose; None where nothing is.
+
+    Raises:
+        BadInput: A spelling that there isn't, or a value that nothing could be called.
+    """
+    forms = {"data": key, "code": check_code, "environment": environment, "cluster": cluster}
+    for swap in parse_swaps(texts or []):
+        if swap.run is not None:
+            check_run_name(swap.run)
+        elif swap.component in forms:
+            forms[swap.component](swap.value)
+    return texts
+
+
+def metric(text: str | None) -> str | None:
+    """A metric of an asset; None where none was named.
+
+    Raises:
+        BadInput: No metric could be called so.
+    """
+    return None if text is None else _checked(text, _METRIC, "a metric", "ASSET.NAME, e.g. predictions.roc_auc")
+
+
+def reason(text: str) -> str:
+    """Why something is given up.
+
+    Raises:
+        BadInput: There is none, it is no line, it is too long, or it holds a secret.
+    """
+    return check_reason(text, known_values())
+
+
+def path(where: Path | None) -> Path | None:
+    """A file or folder; None where none was named.
+
+    Raises:
+        BadInput: No path could be so.
+    """
+    if where is not None and not can_be_a_location(str(where)):
+        raise BadInput("not a path", stored=ascii(str(where))[:80], expected=LOCATION)
+    return where
+
+
+def paths(those: list[Path] | None) -> list[Path] | None:
+    """Files; None where none were named.
+
+    Raises:
+        BadInput: One could be no path.
+    """
+    for where in those or []:
+        path(where)
+    return those
+
+
+def picture(where: Path | None) -> Path | None:
+    """A picture to write; None where none is wanted.
+
+    Raises:
+        BadInput: It is no path, or its name is not that of a PNG.
+    """
+    if where is not None and where.suffix != ".png":
+        raise BadInput("not a picture's name", stored=ascii(str(where))[:80], expected="FILE.png")
+    return path(where)
 
 
 def python_minor(text: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from repro_assets.cli import names
 from repro_assets.cli.arguments import Json, Run
 
 app = typer.Typer()
@@ -20,7 +21,9 @@ def probe(
     cluster: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Also on this file of envs/clusters; repeatable. Default: those that are up."
+            metavar="NAME",
+            help="Also on this file of envs/clusters; repeatable. Default: those that are up.",
+            callback=names.clusters,
         ),
     ] = None,
     no_write: Annotated[bool, typer.Option("--no-write", help="Write no tolerance file.")] = False,

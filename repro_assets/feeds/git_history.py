@@ -131,7 +131,7 @@ def _refuse_path(path: str) -> None:
 
 
 def _refuse_repo(repo: Path) -> None:
-    if not repo.is_dir():
+    if not os.path.isdir(repo):  # unlike `Path.is_dir`, no error where the name is too long or the way is closed
         raise BadInput("no such folder", where=repo, expected="a git clone")
     done = _call(repo, ["rev-parse", "--git-dir"])
     if done.returncode:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,15 +48,28 @@ def read_file(path: Path) -> bytes:
     Raises:
         MalformedFeed: There is no such file, it is no regular file, it can't be read or it is too large.
     """
-    if not path.exists():
-        raise MalformedFeed("no such file", where=path, expected="a published file", fix="Check the path")
-    if not path.is_file():
-        raise MalformedFeed("not a regular file", where=path, expected="a published file")
-    _refuse_size(path.stat().st_size, str(path))
+    require_file(path)
     try:
         return path.read_bytes()
     except OSError as error:
         raise MalformedFeed("the file can't be read", where=path, stored=error.strerror) from error
+
+
+def require_file(path: Path) -> None:
+    """Refuse what can't be read as a published file, by its place alone.
+
+    Raises:
+        MalformedFeed: There is no such file, it is no regular file, it can't be looked at or it is too large.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MalformedFeed("no such file", where=path, expected="a published file", fix="Check the path") from error
+    except (OSError, ValueError) as error:
+        raise MalformedFeed("the file can't be read", where=path, stored=error) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise MalformedFeed("not a regular file", where=path, expected="a published file")
+    _refuse_size(found.st_size, str(path))
 
 
 def open_published(source: str, data: bytes, published: str | None) -> PublishedFile:

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro_assets.errors import BadInput
+from repro_assets.pins.secret_rules import find_secret
 
 # In the order in which a result is made of them. A verdict calls the cluster what the manifest calls it: compute.
 COMPONENTS = ("data", "code", "environment", "cluster", "parameters")
 CURRENT = "current"
 _OF_RUN = "@"
 _LONGEST = 200
+# A commit, tag or branch as git names it, and nothing that git could take for an option or a range.
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~^-]{0,199}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
 _SPELLING = (
     "data=KEY, code=current, code=COMMIT, environment=NAME, cluster=NAME, ASSET.NAME=VALUE, or COMPONENT=@RUN "
@@ -69,6 +72,8 @@ def _parse(text: str) -> Swap:
     name, equals, value = text.partition("=")
     if not (equals and value and _NAME.fullmatch(name)) or len(text) > _LONGEST or not text.isprintable():
         raise BadInput("not a component to replace", stored=repr(text)[:80], expected=_SPELLING)
+    if find_secret(text.encode("utf-8", "replace")):
+        raise BadInput("what is replaced holds what looks like a secret, and it is written down", stored=repr(name))
     of_run = value.removeprefix(_OF_RUN) if value.startswith(_OF_RUN) else None
     if name not in COMPONENTS:
         if of_run is not None:
@@ -79,6 +84,18 @@ def _parse(text: str) -> Swap:
     if of_run is None and name == "parameters":
         raise BadInput("not a component to replace", stored=repr(text)[:80], expected=_SPELLING)
     return Swap(name, run=of_run) if of_run is not None else Swap(name, value)
+
+
+def check_code(code: str) -> str:
+    """Return `code` if it has the form of what `code=` names: `current`, a commit, the digest of a capsule.
+
+    Raises:
+        BadInput: It has none of them.
+    """
+    if not _REVISION.fullmatch(code):
+        fix = "Name a commit, tag or branch of the repository that this project stands in"
+        raise BadInput("not a commit", stored=repr(code)[:80], fix=fix)
+    return code
 
 
 def replaced_parameters(

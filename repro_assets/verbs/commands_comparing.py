@@ -52,7 +52,7 @@ def grid(
     from repro_assets.verbs.versions import list_versions
 
     here = settings_module.load()
-    if plot is not None and (plot.is_dir() or not os.access(plot.parent, os.W_OK)):
+    if plot is not None and (os.path.isdir(plot) or not os.access(plot.parent, os.W_OK)):
         raise BadInput("the heat map can't be written there", where=plot, fix="Name a file in a folder that is there")
     instance = tidy_instance(here)
     known = [row.runs[0] for row in list_versions(RawTables(), instance) if row.state == "materialized"]

@@ -31,6 +31,8 @@ def ingest(
     json: bool,
 ) -> None:
     """`repro ingest`."""
+    from repro_assets.feeds.anomalies import accepted_kinds
+    from repro_assets.feeds.published_file import require_file
     from repro_assets.verbs.ingest import IngestStopped, ingest_files, ingest_git
 
     here = settings_module.load()
@@ -38,6 +40,9 @@ def ingest(
         raise BadInput("--path, --since and --skip-refused go with --from-git", fix="Name the clone by --from-git REPO")
     if from_git is not None and files:
         raise BadInput("files and --from-git are two ways to say the same", fix="Give one of them")
+    accepted_kinds(accept)  # as are the files: nothing is locked for what can't be read
+    for file in files:
+        require_file(file)
     try:
         if from_git is not None:
             result = ingest_git(

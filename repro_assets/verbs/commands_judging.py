@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from repro_assets import settings as settings_module
 from repro_assets.errors import BadInput
-from repro_assets.pins.swap import parse_swaps
 from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.verbs import printing
 from repro_assets.verbs.opened import say, tidy_instance
@@ -29,7 +28,6 @@ def reproduce(run: str, replace: Sequence[str], strict: bool, keep: bool, force:
     from repro_assets.verbs import reproduce as verb
     from repro_assets.verbs import verdict_printing
 
-    parse_swaps(replace)  # another spelling is refused before anything is opened
     here = settings_module.load()
     if force and not replace:
         raise BadInput("--force goes with --with: a result as it was is always computed again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,10 +55,10 @@ def plan(covid: Path | None, jobs: Sequence[Path]) -> DemoPlan:
         return DemoPlan()
     if covid is None or not jobs:
         raise BadInput("real files need both", expected="`--covid DIR_OR_GIT --jobs FILE…`")
-    missing = [path for path in jobs if not path.is_file()]
+    missing = [path for path in jobs if not os.path.isfile(path)]
     if missing:
         raise BadInput("no such job file", where=missing[0])
-    if not covid.is_dir():
+    if not os.path.isdir(covid):
         raise BadInput("no such folder or git clone", where=covid)
     if (covid / ".git").exists() or (covid / "HEAD").is_file():
         return DemoPlan(repository=covid, jobs=tuple(jobs))

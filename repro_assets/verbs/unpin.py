@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import BadInput
 from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.data_version import decode
+from repro_assets.pins.reason import check_reason
 from repro_assets.pins.retention import Holder, kept_keys, kept_versions, named_versions
-from repro_assets.resources.known_secrets import clean
+from repro_assets.resources.known_secrets import known_values
 from repro_assets.resources.raw.given_up import GivenUp, give_up, given_up
 
 if TYPE_CHECKING:
     from repro_assets.resources.raw.raw_tables import RawTables
 
 SCHEMA = "repro-unpin/1"
-_LONGEST = 500
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,7 @@ def plan(key: str, why: str, holders: Sequence[Holder], already: Collection[str]
         BadInput: The key is none, there is no reason or one that holds a secret, nobody keeps the version, a run of it is under way, or the
             champion is of it.
     """
-    if not why.strip() or len(why) > _LONGEST or not why.isprintable():
-        raise BadInput("giving up needs a reason", stored=repr(why)[:60], expected=f"--why, one line up to {_LONGEST}")
-    if clean(why) != why:
-        raise BadInput(
-            "the reason holds what looks like a secret, and it is kept", fix="Say it without; nothing was done"
-        )
+    reason = check_reason(why, known_values())
     own = [holder for holder in holders if holder.key == key]
     # What somebody keeps may be of a time when the experiment had other tables.
     is_known = own or key in already
@@ -73,7 +68,7 @@ def plan(key: str, why: str, holders: Sequence[Holder], already: Collection[str]
         if version in others.get(table, ()) or version == newest.get(table)
     ]
     freed = [name for table, version in wanted.items() if (name := f"{table}@{version}") not in kept]
-    return UnpinPlan(key, why.strip(), tuple(dict.fromkeys(one.who for one in own)), tuple(kept), tuple(freed))
+    return UnpinPlan(key, reason, tuple(dict.fromkeys(one.who for one in own)), tuple(kept), tuple(freed))
 
 
 def unpin(wanted: UnpinPlan, raw_tables: RawTables) -> GivenUp:

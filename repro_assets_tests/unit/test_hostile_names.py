@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -27,7 +28,12 @@ ENTRY_POINTS = {
     "run --set, a word": ["run", KEY, "--set=model.family={}"],
     "run --set, a number": ["run", KEY, "--set=predictions.threshold={}"],
     "run --set, a salt": ["run", KEY, "--set=train_test_snapshot.salt={}"],
+    "run --set, an asset's words": ["run", KEY, "--set=features.{}"],
     "backfill KEY": ["backfill", "{}"],
+    "backfill --set": ["backfill", KEY, "--set={}"],
+    "backfill --environment": ["backfill", KEY, "--environment={}"],
+    "demo --covid": ["demo", "--covid=./{}", f"--jobs={__file__}"],
+    "demo --jobs": ["demo", "--covid=.", "--jobs=./{}"],
     "backfill --cluster": ["backfill", "--all", "--cluster={}"],
     "show RUN": ["show", "{}"],
     "reproduce RUN": ["reproduce", "{}"],
@@ -36,18 +42,34 @@ ENTRY_POINTS = {
     "diff RUN, the first": ["diff", "{}", KEY],
     "diff RUN, the second": ["diff", KEY, "{}"],
     "reproduce --with": ["reproduce", KEY, "--with={}"],
+    "reproduce --with, a key": ["reproduce", KEY, "--with=data={}"],
+    "reproduce --with, a commit": ["reproduce", KEY, "--with=code={}"],
+    "reproduce --with, an environment": ["reproduce", KEY, "--with=environment={}"],
+    "reproduce --with, a cluster": ["reproduce", KEY, "--with=cluster={}"],
+    "reproduce --with, a run": ["reproduce", KEY, "--with=code=@{}"],
     "blame RUN, the first": ["blame", "{}", KEY],
     "blame RUN, the second": ["blame", KEY, "{}"],
     "grid RUN": ["grid", "{}"],
+    "grid --code": ["grid", "--code={}"],
+    "grid --metric": ["grid", "--metric={}"],
+    "grid --metric, its name": ["grid", "--metric=predictions.{}/\\"],
+    "grid --plot": ["grid", "--plot={}"],
+    "probe RUN": ["probe", "{}"],
+    "probe --variant": ["probe", KEY, "--variant={}"],
+    "probe --cluster": ["probe", KEY, "--cluster={}"],
     "cluster show NAME": ["cluster", "show", "{}"],
     "cluster check NAME": ["cluster", "check", "{}"],
     "cluster up NAME": ["cluster", "up", "{}"],
     "cluster down NAME": ["cluster", "down", "{}"],
-    "cluster diff NAME": ["cluster", "diff", "local-v1", "{}"],
+    "cluster diff NAME, the first": ["cluster", "diff", "{}", "local-v1"],
+    "cluster diff NAME, the second": ["cluster", "diff", "local-v1", "{}"],
     "vacuum TABLE": ["vacuum", "{}"],
+    "vacuum --safe-hours": ["vacuum", "covid_cases", "--safe-hours={}"],
+    "gc --safe-hours": ["gc", "--safe-hours={}"],
     "verify KEY": ["verify", "{}"],
     "unpin KEY": ["unpin", "{}", "--why=x"],
     "forget TABLE": ["forget", "{}", "1", "--why=x"],
+    "forget --safe-hours": ["forget", "job_changes", "1", "--why=x", "--safe-hours={}"],
     "forget ENROLLEE_ID": ["forget", "job_changes", "{}", "--why=x"],
     "trace ASSET": ["trace", "{}", "1"],
     "trace ENROLLEE_ID": ["trace", "predictions", "{}"],
@@ -60,11 +82,30 @@ ENTRY_POINTS = {
     "sql QUERY": ["sql", "{}"],
     "sql --limit": ["sql", "SELECT 1", "--limit={}"],
     "ingest TABLE": ["ingest", "{}"],
+    # What is readable is read, wherever it lies: below this folder nothing is.
+    "ingest FILE": ["ingest", "covid_cases", "./{}"],
+    "ingest FILE, of people": ["ingest", "job_changes", "./{}"],
+    "ingest --accept": ["ingest", "covid_cases", __file__, "--accept={}"],
+    "ingest --accept, of people": ["ingest", "job_changes", __file__, "--accept={}"],
+    "ingest --from-git": ["ingest", "covid_cases", "--from-git=./{}"],
+    "ingest --path": ["ingest", "covid_cases", "--from-git=.", "--path={}"],
     "ingest --since": ["ingest", "covid_cases", "--from-git=.", "--since={}"],
     "env make NAME": ["env", "make", "{}"],
     "env make --python": ["env", "make", "ml-v1", "--python={}"],
     "env check NAME": ["env", "check", "{}"],
+    "env check --python": ["env", "check", "ml-v1", "--python={}"],
     "ui --dagster-port": ["ui", "--dagster-port={}"],
+    "ui --mlflow-port": ["ui", "--mlflow-port={}"],
+}
+
+# A reason is prose: a quote or a command in it is a reason like any other, since it is written down and nothing else.
+REASONS = {
+    "unpin --why": ["unpin", KEY, "--why={}"],
+    "forget --why": ["forget", "job_changes", "1", "--why={}"],
+}
+NO_REASONS = {name: HOSTILE[name] for name in ("nothing", "a blank", "a line break", "NUL", "an escape sequence")} | {
+    "501 characters": "a" * 501,
+    "a secret": "ghp_" + "aB3d" * 9,
 }
 
 
@@ -107,6 +148,67 @@ def test_a_hostile_value_is_refused_in_one_line_and_leaves_nothing(state, monkey
     assert line.isprintable()
     assert "Traceback" not in line
     assert list(state.rglob("*")) == []
+
+
+@pytest.mark.parametrize("value", NO_REASONS.values(), ids=list(NO_REASONS))
+@pytest.mark.parametrize("entry", REASONS.values(), ids=list(REASONS))
+def test_what_is_no_reason_is_refused_before_a_store_is_asked(state, monkeypatch, capsys, entry, value) -> None:
+    line = refused(monkeypatch, capsys, [part.replace("{}", value) for part in entry])
+
+    assert line.startswith("repro: ")
+    assert line.isprintable()
+    assert list(state.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(["ingest", "covid_cases", "{}.csv"], id="a file"),
+        pytest.param(["ingest", "covid_cases", "--from-git={}"], id="a clone"),
+        pytest.param(["demo", "--covid={}", f"--jobs={__file__}"], id="a folder"),
+        pytest.param(["grid", "--plot={}.png"], id="a picture"),
+    ],
+)
+@pytest.mark.parametrize("value", ["a" * 300, "a/" * 1_500 + "a"], ids=["a long name", "a long path"])
+def test_a_path_that_no_system_takes_is_refused_as_one(state, monkeypatch, capsys, entry, value) -> None:
+    line = refused(monkeypatch, capsys, [part.replace("{}", value) for part in entry])
+
+    assert line.startswith("repro: not a path: stored ")
+    assert list(state.rglob("*")) == []
+
+
+def commands(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command of the tree with the words that lead to it."""
+    if not hasattr(command, "commands"):
+        yield words, command
+        return
+    for name, below in command.commands.items():
+        yield from commands(below, *words, name)
+
+
+def takes_a_text(parameter: Any) -> bool:
+    return not getattr(parameter, "is_flag", False) and parameter.name != "help"
+
+
+def tried(command: Any, words: tuple[str, ...], entry: list[str]) -> set[str]:
+    """The parameters of a command that an entry point puts a hostile value into."""
+    if tuple(entry[: len(words)]) != words:
+        return set()
+    context = command.context_class(command, info_name=" ".join(words))
+    context.ignore_unknown_options = True  # one of the hostile values is an option that there isn't
+    values, _, _ = command.make_parser(context).parse_args(entry[len(words) :])
+    return {name for name, value in values.items() if "{}" in str(value)}
+
+
+COMMANDS = dict(commands(BUILT))
+
+
+@pytest.mark.parametrize(("words", "command"), COMMANDS.items(), ids=[" ".join(words) for words in COMMANDS])
+def test_every_parameter_of_every_command_is_tried(words, command) -> None:
+    entries = [*ENTRY_POINTS.values(), *REASONS.values()]
+    known = set().union(*(tried(command, words, entry) for entry in entries))
+
+    assert {parameter.name for parameter in command.params if takes_a_text(parameter)} <= known
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "x" * 300], ids=["two lines", "an escape", "300 characters"])

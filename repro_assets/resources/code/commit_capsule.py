@@ -7,17 +7,16 @@ filter of git's (line endings, LFS) stands between the two.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from repro_assets.errors import BadInput, CapsuleRefused
 from repro_assets.pins.capsule import MOST_FILES, Entry, pack
+from repro_assets.pins.swap import check_code
 from repro_assets.resources.code import git_tree
 from repro_assets.resources.code.capsule_store import keep
 from repro_assets.resources.code.source_tree import LIMIT_BYTES, refuse_secrets
 
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~^-]{0,199}")
 _LINK, _EXECUTABLE = b"120000", b"100755"
 
 
@@ -56,8 +55,7 @@ def capture_commit(project: Path, revision: str, store: Path) -> str:
 
 def _commit(project: Path, revision: str) -> str:
     fix = "Name a commit, tag or branch of the repository that this project stands in"
-    if not _REVISION.fullmatch(revision):
-        raise BadInput("not a commit", stored=repr(revision)[:80], fix=fix)
+    check_code(revision)
     if not git_tree.knows(project):
         raise BadInput("there is no git history to take a commit from", where=project, stored=revision)
     named = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
