@@ -78,6 +78,26 @@ _HINT = re.compile(
 _AUTHORIZATION = re.compile(
     r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+|\bbearer\s+(?=\S*\d))[^\s\"',;]{6,}"
 )
+# Between the words of a command there are blanks; in a list of them also quotes and commas.
+_GAP = r"[\s,\"'=]{1,4}"
+_WORDS_BETWEEN = r"[^\n|;&]{0,300}?"
+_SAID_VALUE = r"[^\s,\"']+"
+# How commands and people say a password; the first group stays.
+_SAID = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(\b(?:curl|wget|https?)\b{_WORDS_BETWEEN}[\s\"'](?:-u|--user|--proxy-user){_GAP}[^\s:,\"']+:){_SAID_VALUE}",
+        rf"(\bsshpass\b{_WORDS_BETWEEN}[\s\"']-p(?:{_GAP})?){_SAID_VALUE}",
+        rf"(\b(?:mysql|mariadb)[a-z-]{{0,20}}\b{_WORDS_BETWEEN}[\s\"']-p)(?![\s\"']){_SAID_VALUE}",
+        r"(\blogin\s+[^\s:]+\s+password\s+)\S+",
+        # With a digit, a sign or a capital inside: `the password is wrong` is a sentence.
+        r"((?i:\b(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)[ \t]+(?:is|was)[ \t]*:?[ \t]+[\"'`]?))"
+        r"(?=[^\s\"'`]*[A-Za-z])(?=[^\s\"'`]*[\d!@#$%^&*+]|[^\s\"'`]+[A-Z])[^\s,;\"'`]{4,}",
+    )
+)
+_SAID_HINT = re.compile(
+    r"(?i)curl|wget|http|sshpass|mysql|mariadb|login|(?:passw(?:or)?d|passphrase|passcode|pwd|secret|token|key)[ \t]+(?:is|was)"
+)
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)"
     r"|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY ----.*?(?:---- END SSH2 [A-Z ]*----|\Z)"
@@ -118,7 +138,7 @@ def redact(text: str, known: Collection[str] = ()) -> str:
         text: Anything: a log line, a message, an address, a document.
         known: Values that are secret whatever they look like; too short ones are passed over.
     """
-    text = redact_known(text, known)
+    text = _without_said(redact_known(text, known))
     text = _ORACLE.sub(r"\1***@", _KEY_BLOCK.sub(REDACTED, text))
     # Before addresses: in `;password=P@ss` what stands behind the `@` is no host, and would be left.
     text = _without_assigned(_COOKIE.sub(rf"\1{REDACTED}", text), _IN_ADDRESS, _ASSIGNED, _XML)
@@ -215,6 +235,13 @@ def _by_rules(text: str) -> str:
         if any(hint in content for hint in rule.hints):
             content = rule.pattern.sub(REDACTED.encode(), content)
     return content.decode("utf-8", "surrogatepass")
+
+
+def _without_said(text: str) -> str:
+    if _SAID_HINT.search(text):
+        for pattern in _SAID:
+            text = pattern.sub(rf"\1{REDACTED}", text)
+    return text
 
 
 def _without_assigned(text: str, *patterns: re.Pattern[str]) -> str:

@@ -71,22 +71,42 @@ RULES: tuple[SecretRule, ...] = (
         r"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?(?![A-Za-z0-9/+]{30}EXAMPLEKEY)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     ),
     _rule("an Anthropic key", ("sk-ant-",), r"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80,}"),
+    _rule(
+        "an AWS session token",
+        ("aws_session_token", "AWS_SESSION_TOKEN"),
+        r"(?i:aws_session_token)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{60,}={0,2}",
+    ),
+    _rule("an Atlassian token", ("ATATT3", "ATCTT3"), r"\bAT[AC]TT3[A-Za-z0-9_=-]{40,}"),
     _rule("an Azure shared access signature", ("sig=",), r"[?&;]sig=[A-Za-z0-9%+/]{43,}(?:%3[Dd]|=)[A-Za-z0-9%+/=]*"),
     _rule("an Azure storage key", ("AccountKey=",), r"AccountKey=[A-Za-z0-9+/]{80,}={0,2}"),
     _rule("a Google API key", ("AIza",), r"\bAIza[0-9A-Za-z_-]{35,}"),
     _rule("a Databricks token", ("dapi",), r"\bdapi[0-9a-f]{32}[0-9a-z-]*"),
     _rule("a Databricks secret", ("dose",), r"\bdose[0-9a-f]{32}[0-9a-z-]*"),
     _rule("a DigitalOcean token", ("doo_v1_", "dop_v1_", "dor_v1_"), r"\bdo[opr]_v1_[0-9a-f]{64,}"),
+    # User and password in base64: with both cases and a digit or an end of its own, since `"auth": "..."` may be a word.
+    _rule(
+        "a password of a Docker registry",
+        ('"auth"',),
+        r'"auth"\s*:\s*"(?=[^"]*[0-9=])(?=[^"]*[a-z])(?=[^"]*[A-Z])'
+        r'(?:[A-Za-z0-9+/]{4}){3,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})"',
+    ),
     _rule("a Docker token", ("dckr_pat_",), r"\bdckr_pat_[A-Za-z0-9_-]{27,}"),
     _rule("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
     _rule("a GitHub token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{40,}"),
-    _rule("a GitLab token", ("glpat-", "glrt-"), r"\bgl(?:pat|rt)-[A-Za-z0-9_-]{20}[A-Za-z0-9_.-]*"),
+    _rule(
+        "a GitLab token",
+        ("glpat-", "glrt-", "gldt-", "glptt-"),
+        r"\bgl(?:pat|rt|dt|ptt)-[A-Za-z0-9_-]{20}[A-Za-z0-9_.-]*",
+    ),
+    _rule("a Google access token", ("ya29.",), r"\bya29\.[A-Za-z0-9_-]{20,}"),
     _rule("a Google client secret", ("GOCSPX-",), r"\bGOCSPX-[A-Za-z0-9_-]{28,}"),
     _rule("a HashiCorp Vault token", ("hvs.",), r"\bhvs\.[A-Za-z0-9_-]{90,}"),
     _rule("a Hugging Face token", ("hf_",), r"\bhf_[A-Za-z0-9]{34,}"),
     _rule("a Kaggle key", ('"key"',), r'"username"\s*:\s*"[^"]+"\s*,\s*"key"\s*:\s*"[0-9a-f]{32}"'),
     _rule("an npm token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36,}"),
     _rule("an OpenAI key", ("T3BlbkFJ",), r"\bsk-[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20,}"),
+    _rule("an OpenAI key", ("sk-",), r"\bsk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,}"),
+    _rule("an npm token", ("_authToken",), r":_authToken\s*=\s*[\"']?(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}={0,2}"),
     _rule("a package index token", ("pypi-",), r"\bpypi-AgE[A-Za-z0-9_-]{50,}"),
     _rule("a SendGrid key", ("SG.",), r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{32,}"),
     _rule(
@@ -94,8 +114,11 @@ RULES: tuple[SecretRule, ...] = (
         ("hooks.slack.com",),
         r"\bhooks\.slack\.com/services/T[A-Z0-9]{8,}/B[A-Z0-9]{8,}/[A-Za-z0-9]{20,}",
     ),
+    _rule("a Shopify token", ("shp",), r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32,}"),
+    _rule("a Slack token", ("xapp-",), r"\bxapp-[0-9A-Za-z-]{30,}"),
     _rule("a Slack token", ("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{20,}"),
     _rule("a Stripe key", ("k_live_",), r"\b[rs]k_live_[A-Za-z0-9]{24,}"),
+    _rule("a Twilio key", ("SK",), r"\bSK[0-9a-f]{32}\b"),
     _rule("a signed web token", ("eyJ",), r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
     _rule(
         "an Azure storage key",
@@ -140,6 +163,20 @@ RULES: tuple[SecretRule, ...] = (
         ("jdbc:mysql:",),
         rf"\bjdbc:mysql:[a-z+:]*//[^\s\"'`<>]{{0,200}}[(,](?i:password)=(?!{_PLACEHOLDERS}[\s,)])"
         r"(?=[^\s,)\"'<>{}$]*[0-9])[^\s,)\"'<>{}$]{6,}",
+    ),
+    # Of a driver's address nobody writes a word that is meant as one.
+    _rule(
+        "a password among an address's settings",
+        ("jdbc:",),
+        rf"\bjdbc:[a-z][^\s\"'`<>{{}}$]{{0,300}}[?&;](?i:password|passwd|pwd)="
+        rf"(?!{_PLACEHOLDERS}(?:[\s&;\"'`)]|$)|\(redacted)[^\s&;\"'<>{{}}$`\\]{{6,}}",
+    ),
+    # The example of RFC 7617 opens nothing.
+    _rule(
+        "a header that authorizes",
+        ("uthorization", "UTHORIZATION"),
+        r"(?i:authorization)[\"']?\s*[:=,]\s*[\"']?(?i:bearer|basic|token)\s+(?!QWxhZGRpbjpvcGVu)"
+        r"(?=[^\s\"']*[0-9])(?=[^\s\"']*[A-Za-z])[A-Za-z0-9._~+/-]{16,}={0,2}",
     ),
     # A user's name has rarely twenty characters with a digit among them; a token as a user always has.
     _rule(
