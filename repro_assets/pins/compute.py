@@ -200,6 +200,30 @@ def require_effective(
         )
 
 
+def require_jars(cluster: ClusterFile, loaded: Mapping[str, str | None]) -> None:
+    """Compare the jars that a session really has with those of its file.
+
+    Args:
+        cluster: The declared side.
+        loaded: SHA-256 by file name; None of a jar that somebody added.
+
+    Raises:
+        ClusterMismatch: Names every jar that is missing, another one, or not the file's.
+    """
+    declared = {jar.file_name: jar.sha256 for jar in cluster.jars}
+    wrong = [
+        *(f"{name} is missing" for name in sorted(declared.keys() - loaded.keys())),
+        *(f"{name} was added" for name in sorted(loaded.keys() - declared.keys())),
+        *(f"{name} is another one" for name in sorted(declared.keys() & loaded) if loaded[name] != declared[name]),
+    ]
+    if wrong:
+        raise ClusterMismatch(
+            f"the session of cluster {cluster.name} has other jars than its file names",
+            stored="; ".join(wrong),
+            fix="Start a fresh process; a jar belongs into `jars` of a cluster file",
+        )
+
+
 def require_unchanged(
     cluster: ClusterFile, opened: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
 ) -> None:

@@ -22,7 +22,14 @@ from repro_assets import settings as settings_module
 from repro_assets.errors import ReproError
 from repro_assets.resources.spark import cluster_members, spark_cluster
 from repro_assets.resources.spark.standalone_processes import members
-from repro_assets.resources.spark.standalone_state import ClusterState, folder_of, page_token, read_state
+from repro_assets.resources.spark.standalone_state import (
+    PAGE_KEY_SETTING,
+    ClusterState,
+    daemon_settings,
+    folder_of,
+    page_token,
+    read_state,
+)
 
 NAME = "standalone-2x1-v1"
 ROWS = 1000
@@ -107,6 +114,8 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
     """Everything that is looked at while the cluster is whole."""
     context, declared = spark.sparkContext, spark_cluster.load_cluster(NAME, settings_module.load())
     secret = (folder / "client.conf").read_text().split()[1]
+    daemons = dict(line.split(maxsplit=1) for line in daemon_settings(folder).read_text().splitlines())
+    never_shown = (secret, daemons[PAGE_KEY_SETTING])
     places = context.parallelize(range(4), 4).map(place).collect()
     table = str(folder.parents[1] / "lake" / "table")
     spark.range(ROWS).write.format("delta").save(table)
@@ -126,9 +135,10 @@ def observed(spark: Any, state: ClusterState, folder: Path) -> dict[str, Any]:
         "ports": sorted(port for _, port in places_to_call),
         "receipt": receipt,
         "secret_in_receipt": secret in json.dumps(receipt),
-        "secret_on_a_command_line": any(secret in line for line in lines),
-        "secret_in_a_log": any(secret in log.read_text() for log in folder.rglob("*.log"))
-        or any(secret in log.read_text() for log in folder.rglob("std*")),
+        "secret_on_a_command_line": any(one in line for line in lines for one in never_shown),
+        "secret_in_a_log": any(
+            one in log.read_text() for log in (*folder.rglob("*.log"), *folder.rglob("std*")) for one in never_shown
+        ),
         "pages": answers(state, folder),
         "changed_setting": changed,
         "second_cluster": told(lambda: spark_cluster.open_session("local-v1")),

@@ -29,7 +29,7 @@ CLUSTER = load_cluster("standalone-2x1-v1", settings_module.load({}))
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """An empty installation that shares the project's jars."""
-    var = tmp_path_factory.mktemp("cluster") / "var"
+    var = tmp_path_factory.mktemp("cluster") / "a var with blanks and 50%25"
     var.mkdir()
     (var / "jars").symlink_to(settings_module.load().jars)
     return dataclasses.replace(settings_module.load({"REPRO_VAR": str(var)}))

@@ -13,8 +13,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro_assets.errors import DataDamaged, Outside
+from repro_assets.errors import BadInput, DataDamaged, Outside
 from repro_assets.pins.compute import Jar
+
+_NOT_IN_A_PATH = ",#[]{}*?\\"
 
 
 def jar_paths(jars: Sequence[Jar], folder: Path) -> list[Path]:
@@ -25,6 +27,25 @@ def jar_paths(jars: Sequence[Jar], folder: Path) -> list[Path]:
         DataDamaged: A jar's bytes are not those of the cluster file.
     """
     return [_checked(jar, folder / jar.file_name) for jar in jars]
+
+
+def as_setting(paths: Sequence[Path]) -> str:
+    """Paths of jars as `spark.jars` takes them.
+
+    Raises:
+        BadInput: A path holds what Spark takes for the end of it, or for a pattern: executors would get such a jar and
+            the driver's class path not, whether it is written as a path or as a URI.
+    """
+    for path in paths:
+        if found := sorted(set(_NOT_IN_A_PATH) & set(str(path))):
+            raise BadInput(
+                "Spark can't load a jar from below a folder of this name",
+                where=path.parent,
+                stored=" ".join(found),
+                expected=f"none of {' '.join(_NOT_IN_A_PATH)}",
+                fix="Choose another folder by REPRO_VAR",
+            )
+    return ",".join(map(str, paths))
 
 
 def fetch_missing(jars: Sequence[Jar], folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from repro_assets.pins.redaction import redact_settings
 from repro_assets.pins.standalone import Member
@@ -150,8 +151,20 @@ def jar_digests(jars: str) -> dict[str, str]:
     Args:
         jars: Paths or file URIs, as `spark.jars` has them.
     """
-    paths = [Path(jar.removeprefix("file://")) for jar in jars.split(",") if jar]
+    paths = [_jar_path(jar) for jar in jars.split(",") if jar]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
+
+
+def loaded_jars(session: SparkSession) -> dict[str, str | None]:
+    """The jars that a session really has and gives to its executors: digest by name; None of one it was not given."""
+    context: Any = session.sparkContext
+    given = jar_digests(context.getConf().get("spark.jars", "") or "")
+    names = [unquote(jar.rpartition("/")[2]) for jar in context._jsc.sc().listJars().mkString("\n").splitlines()]
+    return {name: given.get(name) for name in names}
+
+
+def _jar_path(jar: str) -> Path:
+    return Path(unquote(urlsplit(jar).path) if jar.startswith("file:") else jar)
 
 
 def _field(text: str, name: str) -> str | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from repro_assets.errors import ClusterMismatch, ClusterUnavailable, ReproError
 from repro_assets.pins.compute import STANDALONE, ClusterFile
-from repro_assets.resources.spark.jars import jar_paths
+from repro_assets.resources.spark.jars import as_setting, jar_paths
 from repro_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _placement(cluster: ClusterFile, settings: Settings) -> dict[str, str]:
     """Settings that say where this installation lives; they are no part of what computes."""
     return {
         "spark.app.name": "repro_assets",
-        "spark.jars": ",".join(str(path) for path in jar_paths(cluster.jars, settings.jars)),
+        "spark.jars": as_setting(jar_paths(cluster.jars, settings.jars)),
         "spark.sql.warehouse.dir": (settings.var / "spark-warehouse").as_uri(),
         # Python workers of another process import what this process imports, and not what happens to be installed.
         **({"spark.executorEnv.PYTHONPATH": str(_PACKAGE_PARENT)} if cluster.kind == STANDALONE else {}),

@@ -26,6 +26,7 @@ from repro_assets.pins.compute import (
     check_name,
     parse_cluster,
     require_effective,
+    require_jars,
     require_unchanged,
     require_variables,
 )
@@ -35,7 +36,7 @@ from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
-from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores
+from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores, loaded_jars
 from repro_assets.resources.spark.session_start import start
 from repro_assets.resources.spark.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings
@@ -202,6 +203,7 @@ def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
             fix="Start a fresh process, in the environment that holds it",
         )
     require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
+    require_jars(cluster, loaded_jars(session))
     if cluster.kind == STANDALONE:
         wait_for_members(session, cluster)
         require_members(cluster, members(session))

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from repro_assets.pins.compute import (
     check_name,
     parse_cluster,
     require_effective,
+    require_jars,
     require_unchanged,
     require_variables,
 )
@@ -185,6 +187,28 @@ def test_all_settings_that_differ_are_named_with_place_and_both_values() -> None
     assert "timeZone" not in message
     assert "fresh process" in message
     assert len(message.splitlines()) == 1
+
+
+JAR = CLUSTER.jars[0].file_name
+
+
+def test_a_session_with_the_jars_of_its_file_is_accepted() -> None:
+    require_jars(CLUSTER, {JAR: "a" * 64})
+
+
+@pytest.mark.parametrize(
+    ("loaded", "said"),
+    [
+        ({}, f"{JAR} is missing"),
+        ({JAR: "b" * 64}, f"{JAR} is another one"),
+        ({JAR: None}, f"{JAR} is another one"),
+        ({JAR: "a" * 64, "more.jar": None}, "more.jar was added"),
+    ],
+    ids=["not found by Spark", "another digest", "given by somebody else", "added by a step"],
+)
+def test_a_jar_that_is_not_the_file_s_is_named(loaded, said) -> None:
+    with pytest.raises(ClusterMismatch, match=f"other jars than its file names: stored {re.escape(said)}"):
+        require_jars(CLUSTER, loaded)
 
 
 OPENED = {"session": {"spark.a": "1", "spark.b": "2"}, "hadoop": {"fs.x": "1"}}

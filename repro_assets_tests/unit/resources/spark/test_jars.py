@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from repro_assets.errors import DataDamaged, Outside
+from repro_assets.errors import BadInput, DataDamaged, Outside
 from repro_assets.pins.compute import Jar
 from repro_assets.resources.spark import jars
-from repro_assets.resources.spark.jars import fetch_missing, jar_paths
+from repro_assets.resources.spark.jars import as_setting, fetch_missing, jar_paths
 
 CONTENT = {"io.delta:delta-storage:4.4.0": b"storage", "io.delta:delta-spark_4.2_2.13:4.4.0": b"spark"}
 STORAGE, SPARK = (Jar(coordinate, hashlib.sha256(content).hexdigest()) for coordinate, content in CONTENT.items())
@@ -94,3 +94,15 @@ def test_a_damaged_jar_that_is_there_is_refused_and_not_fetched_over(tmp_path, r
     with pytest.raises(DataDamaged, match="Remove it and run `make setup`"):
         fetch_missing([STORAGE], tmp_path)
     assert resolver.asked == []
+
+
+@pytest.mark.parametrize("name", ["a,b", "a#b", "a[1]", "{a}", "a*", "a?", "a\\b"])
+def test_a_folder_whose_name_spark_takes_for_a_list_or_a_pattern_is_refused(name) -> None:
+    with pytest.raises(BadInput, match=r"can't load a jar from below a folder of this name.*REPRO_VAR"):
+        as_setting([Path("/") / name / "jars" / "a.jar"])
+
+
+def test_blanks_and_percents_in_a_folder_s_name_will_do() -> None:
+    paths = [Path("/a var/50%25/a.jar"), Path("/a var/50%25/b.jar")]
+
+    assert as_setting(paths) == "/a var/50%25/a.jar,/a var/50%25/b.jar"

@@ -108,6 +108,14 @@ def test_jars_are_known_by_the_digest_of_their_bytes_wherever_they_lie(tmp_path)
     assert jar_digests("") == {}
 
 
+def test_a_jar_below_a_folder_with_a_comma_is_read_where_it_lies(tmp_path) -> None:
+    jar = tmp_path / "a, b%41[1]" / "a.jar"
+    jar.parent.mkdir()
+    jar.write_bytes(b"a.jar")
+
+    assert jar_digests(jar.as_uri()) == {"a.jar": hashlib.sha256(b"a.jar").hexdigest()}
+
+
 MAPS = """\
 7f01-7f02 r--p 00000000 08:01 11 /usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3
 7f02-7f03 r-xp 00001000 08:01 11 /usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3
