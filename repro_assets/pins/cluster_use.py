@@ -60,7 +60,9 @@ FIELDS = frozenset(
 )
 _OWN_SECTION = "repro"
 # As many threads as a host happens to have are another cluster on the next one.
-_LOCAL_MASTER = re.compile(r"local\[[1-9]\d{0,3}\]")
+_LOCAL_MASTER = re.compile(r"local\[([1-9]\d{0,3})\]")
+_STANDALONE_MASTER = "spark://127.0.0.1:0"
+_TASK_CORES, _INSTANCES = "spark.task.cpus", "spark.executor.instances"
 # For example 15.4.x-scala2.12, 15.4.x-cpu-ml-scala2.12, 9.1.x-photon-scala2.12.
 _RUNTIME = re.compile(r"\d{1,2}\.\d{1,2}\.x(?:-[a-z0-9]{1,16}){0,4}-scala2\.\d{2}")
 _CODE_SETTINGS = re.compile(
@@ -92,6 +94,7 @@ def require_usable(cluster: ClusterFile) -> None:
     _require_size(cluster, document)
     _refuse_undeclared_code(cluster)
     _require_heap(cluster)
+    _require_tasks(cluster)
     if cluster.kind == DATABRICKS and not _RUNTIME.fullmatch(cluster.spark_version):
         raise BadInput(
             "not a runtime of Databricks",
@@ -100,6 +103,13 @@ def require_usable(cluster: ClusterFile) -> None:
             expected="for example 15.4.x-scala2.12",
         )
     if cluster.kind == STANDALONE:
+        if cluster.master != _STANDALONE_MASTER:
+            raise BadInput(
+                "a standalone cluster's master takes a free port",
+                where=_place(cluster, "master"),
+                stored=cluster.master,
+                expected=_STANDALONE_MASTER,
+            )
         declared_workers(cluster)
 
 
@@ -152,6 +162,13 @@ def _require_size(cluster: ClusterFile, document: Mapping[str, Any]) -> None:
             stored="autoscale",
             expected="num_workers",
         )
+    if cluster.kind == DATABRICKS and not scaled and "num_workers" not in document and not _is_single_node(document):
+        raise BadInput(
+            "a cluster of Databricks names its size",
+            where=_place(cluster, "cluster_name"),
+            stored="neither num_workers nor autoscale",
+            expected="one of them; num_workers 0, or is_single_node, for a single node",
+        )
     if cluster.kind != LOCAL:
         return
     if not _LOCAL_MASTER.fullmatch(cluster.master):
@@ -194,6 +211,42 @@ def _refuse_undeclared_code(cluster: ClusterFile) -> None:
                 stored=option,
                 fix="Name a jar in `jars` of the `repro` section, and a setting of Spark in `spark_conf`",
             )
+
+
+def _is_single_node(document: Mapping[str, Any]) -> bool:
+    """Whether Databricks sets the number of workers itself (`is_single_node` of clusters/create)."""
+    return document.get("is_single_node") is True
+
+
+def _require_tasks(cluster: ClusterFile) -> None:
+    """Tasks fit into the cores that there are, and executors are as many as workers: Spark would wait for ever."""
+    if cluster.kind == DATABRICKS:
+        return
+    for name in (_TASK_CORES, _INSTANCES):
+        if name in cluster.variables:
+            raise BadInput(
+                f"the setting {name} can't be read from a variable",
+                where=_place(cluster, name),
+                stored=cluster.variables[name],
+                expected="its value",
+            )
+    cores = str(_LOCAL_MASTER.sub(r"\1", cluster.master) if cluster.kind == LOCAL else declared_workers(cluster).cores)
+    found = cluster.spark_conf.get(_TASK_CORES, "1")
+    if not re.fullmatch(r"[1-9]\d{0,3}", found) or int(found) > int(cores):
+        raise BadInput(
+            "no task can be computed in the cores of this cluster",
+            where=_place(cluster, _TASK_CORES),
+            stored=f"{_TASK_CORES} {found}",
+            expected=f"1 to {cores}",
+        )
+    instances = cluster.spark_conf.get(_INSTANCES, str(cluster.num_workers))
+    if instances != str(cluster.num_workers):
+        raise BadInput(
+            "a cluster file says its number of executors twice",
+            where=_place(cluster, _INSTANCES),
+            stored=f"{_INSTANCES} {instances}, num_workers {cluster.num_workers}",
+            fix="Leave it to num_workers",
+        )
 
 
 def _require_heap(cluster: ClusterFile) -> None:

@@ -17,6 +17,10 @@ from repro_assets.pins.compute import STANDALONE, ClusterFile
 _CORES, _MEMORY, _ALL_CORES = "spark.executor.cores", "spark.executor.memory", "spark.cores.max"
 JAVA_OPTIONS = "spark.executor.extraJavaOptions"
 _SIZE = re.compile(r"(?P<number>\d{1,6})(?P<unit>[mg])", re.IGNORECASE)
+# A loopback address has so many ports; a worker takes one, its page another, and its executor a third.
+_MOST_WORKERS = 65_535 // 3
+# 128 TiB: a process of x86-64 or AArch64 has 47 bits of addresses on common systems, whatever the host's memory.
+_MOST_MEGABYTES = 2**47 // 2**20
 # Without these, whoever reaches a port on this host may submit work, or read rows on their way.
 _REQUIRED = {
     "spark.authenticate": "true",
@@ -81,8 +85,13 @@ def declared_workers(cluster: ClusterFile) -> Workers:
             stored=cluster.master,
             expected="a master spark://127.0.0.1:0",
         )
-    if cluster.num_workers < 1:
-        raise BadInput("a standalone cluster needs workers", where=where, stored="num_workers 0", expected="1 or more")
+    if not 1 <= cluster.num_workers <= _MOST_WORKERS:
+        raise BadInput(
+            "a standalone cluster can't have this number of workers",
+            where=where,
+            stored=f"num_workers {cluster.num_workers}",
+            expected=f"1 to {_MOST_WORKERS}, for which one address has ports",
+        )
     _refuse_variables(cluster, where)
     for setting, value in _REQUIRED.items():
         _require(cluster, setting, value, where)
@@ -131,12 +140,17 @@ def megabytes(size: str, where: str) -> int:
     """A size in Java's form (`512m`, `2g`) in MiB.
 
     Raises:
-        BadInput: It has another form.
+        BadInput: It has another form, or no process could hold it.
     """
     match = _SIZE.fullmatch(size)
     if not match or not int(match["number"]):
         raise BadInput("not a size of memory", where=where, stored=repr(size), expected="for example 512m or 2g")
-    return int(match["number"]) * (1024 if match["unit"].lower() == "g" else 1)
+    found = int(match["number"]) * (1024 if match["unit"].lower() == "g" else 1)
+    if found > _MOST_MEGABYTES:
+        raise BadInput(
+            "more memory than a process can address", where=where, stored=repr(size), expected=f"{_MOST_MEGABYTES}m"
+        )
+    return found
 
 
 def settings_of_daemons(cluster: ClusterFile) -> Mapping[str, str]:

@@ -271,3 +271,65 @@ def test_what_is_no_runtime_of_databricks_is_refused(version) -> None:
 
 def test_a_standalone_cluster_is_held_to_what_its_security_needs() -> None:
     assert "spark.driver.bindAddress" in refusal(with_setting(STANDALONE, "spark.driver.bindAddress", "0.0.0.0"))
+
+
+@pytest.mark.parametrize("master", ["spark://127.0.0.1:7077", "spark://127.0.0.1:99999", "spark://127.0.0.1:00"])
+def test_a_standalone_cluster_s_master_takes_a_free_port(master) -> None:
+    message = refusal(changed(STANDALONE, lambda document: document["repro"].update(master=master)))
+
+    assert f"stored {master}, expected spark://127.0.0.1:0" in message
+
+
+@pytest.mark.parametrize(("name", "cores"), [(LOCAL, 2), (STANDALONE, 1)])
+@pytest.mark.parametrize("value", ["9", "0", "x"])
+def test_a_task_that_needs_more_cores_than_there_are_is_refused(name, cores, value) -> None:
+    message = refusal(with_setting(name, "spark.task.cpus", value))
+
+    assert f"stored spark.task.cpus {value}, expected 1 to {cores}" in message
+
+
+@pytest.mark.parametrize(("name", "workers"), [(LOCAL, 0), (STANDALONE, 2)])
+def test_another_number_of_executors_than_of_workers_is_refused(name, workers) -> None:
+    message = refusal(with_setting(name, "spark.executor.instances", "7"))
+
+    assert f"spark.executor.instances 7, num_workers {workers}" in message
+
+
+@pytest.mark.parametrize("setting", ["spark.task.cpus", "spark.executor.instances"])
+def test_what_has_to_fit_the_workers_is_no_variable_s(setting) -> None:
+    assert "can't be read from a variable" in refusal(with_setting(STANDALONE, setting, {"env": "SOME"}))
+
+
+def test_the_same_number_said_twice_and_a_task_of_one_core_will_do() -> None:
+    require_usable(with_setting(STANDALONE, "spark.executor.instances", "2"))
+    require_usable(with_setting(LOCAL, "spark.task.cpus", "2"))
+
+
+@pytest.mark.parametrize("name", [LOCAL, STANDALONE])
+def test_a_heap_that_no_process_can_address_is_refused(name) -> None:
+    message = refusal(changed(name, lambda document: document["repro"].update(driver_memory="999999g")))
+
+    assert "more memory than a process can address" in message
+
+
+@pytest.mark.parametrize("workers", [0, 100_000])
+def test_workers_for_which_there_are_no_ports_are_refused(workers) -> None:
+    assert f"stored num_workers {workers}" in refusal(
+        changed(STANDALONE, lambda document: document.update(num_workers=workers))
+    )
+
+
+def test_a_cluster_of_databricks_without_a_size_is_refused() -> None:
+    """Databricks itself refuses it: the size is a required field."""
+    message = refusal(changed(DATABRICKS, lambda document: document.pop("num_workers")))
+
+    assert "neither num_workers nor autoscale" in message
+
+
+@pytest.mark.parametrize("single", [{"num_workers": 0}, {"is_single_node": True, "kind": "CLASSIC_PREVIEW"}], ids=str)
+def test_a_single_node_of_databricks_says_so(single) -> None:
+    def change(document: dict[str, Any]) -> None:
+        del document["num_workers"]
+        document.update(single)
+
+    require_usable(changed(DATABRICKS, change))
