@@ -97,7 +97,7 @@ def up(cluster: ClusterFile, settings: Settings, report: Callable[[str], None]) 
 
     Raises:
         BadInput: The file is not that of a standalone cluster.
-        ClusterUnavailable: It is partly up, or did not come up; then nothing is left of it.
+        ClusterUnavailable: It was up and has lost processes since, or did not come up; then nothing is left of it.
         Outside: Another process starts or ends it and does not come to an end.
     """
     workers = declared_workers(cluster)
@@ -106,8 +106,11 @@ def up(cluster: ClusterFile, settings: Settings, report: Callable[[str], None]) 
         standing = look(cluster, settings)
         if standing.state == UP and standing.started is not None:
             return standing.started, False
-        if standing.state == PARTLY:
-            raise _partly(cluster, standing)
+        if standing.started is not None:
+            if standing.started.complete:
+                raise _partly(cluster, standing)
+            # Whoever starts one holds the lock until it is whole: who began this one is dead.
+            report(f"{cluster.name}: removing what a start that was killed has left")
         _clear(cluster.name, settings)
         try:
             return _start(cluster, workers, settings, report), True

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -254,6 +256,52 @@ def test_an_interrupt_on_the_way_leaves_nothing(here, monkeypatch) -> None:
 
     assert not folder_of(CLUSTER.name, here).exists()
     assert sessions_of(CLUSTER, here) == set()
+
+
+_KILLED_ON_THE_WAY = """
+import os, signal, sys
+from pathlib import Path
+from repro_assets import settings
+from repro_assets.resources.spark import standalone_cluster
+from repro_assets.resources.spark.spark_cluster import load_cluster
+
+standalone_cluster._spark_home = lambda: Path(sys.argv[1])
+cluster = load_cluster("standalone-2x1-v1", settings.load())
+
+def report(line):
+    if "workers" in line:  # the master runs, and is written down
+        os.kill(os.getpid(), signal.SIGKILL)
+
+standalone_cluster.up(cluster, settings.load(), report)
+"""
+
+
+def test_what_a_killed_up_has_left_is_removed_by_the_next_one(here, home) -> None:
+    environment = {**os.environ, **here.variables()}
+    killed_one = subprocess.run([sys.executable, "-c", _KILLED_ON_THE_WAY, str(home)], env=environment, check=False)
+    left = read_state(folder_of(CLUSTER.name, here))
+    assert killed_one.returncode == -signal.SIGKILL
+    assert left is not None
+    assert left.alive == ("master",)
+    lines: list[str] = []
+
+    state, is_new = up(CLUSTER, here, lines.append)
+
+    assert is_new
+    assert any("a start that was killed" in line for line in lines)
+    assert running([int(left.processes["master"]["pid"])]) == []
+    assert look(CLUSTER, here).state == "up"
+    assert set(state.processes) == {"master", "worker-1", "worker-2"}
+
+
+def test_one_that_lost_a_worker_after_it_was_whole_is_not_started_again_under_whoever_uses_it(here) -> None:
+    pids = started(here)
+    killed(pids["worker-1"])
+
+    with pytest.raises(ClusterUnavailable, match=r"not whole: stored 1 workers registered, expected 2.*cluster down"):
+        up(CLUSTER, here, silent)
+
+    assert running([pids["master"], pids["worker-2"]])
 
 
 def test_its_processes_get_no_sources_credentials_or_options_of_whoever_started_them(here, home, monkeypatch) -> None:
