@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from repro_assets.settings import THREAD_VARIABLES
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_SYSCTL = Path("/usr/sbin/sysctl")
 # Not `libnetlibblasjni…`, which only looks for one.
 _BLAS = re.compile(r"lib(open)?blas|libmkl_|libblis")
 
@@ -50,17 +52,38 @@ def compute_receipt(session: SparkSession | None, declared: Collection[str] = ()
 
 @functools.cache
 def cpu() -> dict[str, Any]:
-    """CPU model, digest of its flags and the vector features that numpy dispatches on."""
+    """CPU model, digest of its flags (None where the system does not list them) and what numpy dispatches on."""
     from numpy._core._multiarray_umath import __cpu_features__ as features  # numpy publishes its dispatch nowhere else
 
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    flags = sorted((_field(text, "flags") or _field(text, "Features") or "").split())
+    model, flags = described(Path("/proc/cpuinfo"), _SYSCTL)
     return {
-        "model": _field(text, "model name") or platform.processor() or platform.machine(),
-        "flags_sha256": hashlib.sha256(" ".join(flags).encode()).hexdigest(),
+        "model": model or platform.processor() or platform.machine(),
+        "flags_sha256": hashlib.sha256(" ".join(flags).encode()).hexdigest() if flags else None,
         "numpy_dispatch": sorted(name for name, present in features.items() if present),
         "cores": os.cpu_count(),
     }
+
+
+def described(cpuinfo: Path, sysctl: Path) -> tuple[str | None, list[str]]:
+    """Model and flags of the CPU as the system states them: Linux in a file, macOS by a program.
+
+    Args:
+        cpuinfo: `/proc/cpuinfo`.
+        sysctl: `/usr/sbin/sysctl`; asked where there is no such file. `hw.optional` lists features as 0 or 1.
+    """
+    if cpuinfo.exists():
+        text = cpuinfo.read_text()
+        return _field(text, "model name"), sorted((_field(text, "flags") or _field(text, "Features") or "").split())
+    said = {name: _sysctl(sysctl, *name.split()) for name in ("-n machdep.cpu.brand_string", "hw.optional")}
+    optional = said["hw.optional"].splitlines()
+    return said["-n machdep.cpu.brand_string"] or None, sorted(line[:-3] for line in optional if line.endswith(": 1"))
+
+
+def _sysctl(program: Path, *arguments: str) -> str:
+    if not program.exists():
+        return ""
+    done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def blas() -> list[dict[str, Any]]:

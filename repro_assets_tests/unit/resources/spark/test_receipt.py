@@ -12,7 +12,7 @@ from repro_assets.pins.canonical import canonical_json
 from repro_assets.pins.redaction import REDACTED, redact_settings
 from repro_assets.pins.standalone import Member
 from repro_assets.resources.spark import receipt
-from repro_assets.resources.spark.receipt import compute_receipt, jar_digests
+from repro_assets.resources.spark.receipt import compute_receipt, described, jar_digests
 
 
 def test_a_receipt_has_these_sections() -> None:
@@ -35,6 +35,31 @@ def test_the_processor_is_described_as_far_as_numbers_depend_on_it() -> None:
     assert found["cores"] == os.cpu_count()
     assert found["numpy_dispatch"] == sorted(found["numpy_dispatch"])
     assert found["numpy_dispatch"]
+
+
+def test_where_no_flags_are_listed_there_is_no_digest_of_nothing(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(receipt, "described", lambda cpuinfo, sysctl: described(tmp_path / "no", tmp_path / "none"))
+
+    found = receipt.cpu.__wrapped__()
+
+    assert found["flags_sha256"] is None
+    assert found["model"]
+
+
+@pytest.mark.parametrize("name", ["flags", "Features"], ids=["x86-64", "AArch64"])
+def test_linux_lists_flags_in_a_file(tmp_path, name) -> None:
+    (tmp_path / "cpuinfo").write_text(f"model name\t: Some CPU\n{name}\t: sse2 avx\n")
+
+    assert described(tmp_path / "cpuinfo", tmp_path / "none") == ("Some CPU", ["avx", "sse2"])
+
+
+def test_macos_lists_features_by_a_program(tmp_path) -> None:
+    program = tmp_path / "sysctl"
+    lines = "hw.optional.neon: 1\\nhw.optional.arm.FEAT_SME: 0\\nhw.optional.arm.FEAT_DotProd: 1\\n"
+    program.write_text(f"#!/bin/sh\nif [ $1 = -n ]; then echo 'Apple M1'; else printf '{lines}'; fi\n")
+    program.chmod(0o755)
+
+    assert described(tmp_path / "no", program) == ("Apple M1", ["hw.optional.arm.FEAT_DotProd", "hw.optional.neon"])
 
 
 def test_the_number_library_is_named_with_kernel_and_threads() -> None:
