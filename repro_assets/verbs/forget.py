@@ -16,8 +16,10 @@ from repro_assets.experiment import EXPERIMENT
 from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, kept_keys, kept_versions, named_versions
 from repro_assets.resources import storage
 from repro_assets.resources.keeping.leftovers import is_output_path
-from repro_assets.resources.keeping.person_search import artifacts_with, as_value, files_with
-from repro_assets.resources.raw.raw_version import table_properties
+from repro_assets.resources.keeping.person_in_log import log_files_with
+from repro_assets.resources.keeping.person_search import as_value, files_with
+from repro_assets.resources.keeping.person_texts import places_with
+from repro_assets.resources.raw.column_names import stored_names
 from repro_assets.resources.raw.table_vacuum import found_files, needed_files, recorded_files, remove_files
 from repro_assets.resources.tracking.store import redacted, sqlite_file
 from repro_assets.verbs import unpin
@@ -63,7 +65,8 @@ class ForgetPlan:
         runs: Who can't count on them any more; these runs can't be reproduced.
         outputs: Output files that hold the person, relative to the lake.
         by_hand: Places that are only found, not changed: texts in MLflow or its address where the store is another's,
-            logs, Dagster's history, workspaces that were kept, files in the lake that are nobody's output.
+            logs, Dagster's history, workspaces that were kept, the table's log, files in the lake that are nobody's
+            output.
     """
 
     table: str
@@ -87,17 +90,17 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
         holders: Everybody who needs a data version.
 
     Raises:
-        BadInput: Another table, an id of another type, or a table with column mapping, whose files name columns
-            otherwise.
+        BadInput: Another table, or an id of another type.
         DataDamaged: A file can't be searched.
     """
     _require_searchable(table, raw_tables)
-    uri, column = raw_tables.uri(table), EXPERIMENT.split_key
-    files = files_with(uri, [file.path for file in found_files(uri)], column, person)
+    uri = raw_tables.uri(table)
+    columns = stored_names(uri, EXPERIMENT.split_key)
+    files = files_with(uri, [file.path for file in found_files(uri)], columns, person)
     logged = needed_files(uri)
     recorded = recorded_files(raw_tables.records, table, uri)
     versions = versions_with(files, {one.version: one.files for one in logged}, recorded)
-    holding = files_with(settings.lake, _lake_files(settings.lake), column, person)
+    holding = files_with(settings.lake, _lake_files(settings.lake), {EXPERIMENT.split_key}, person)
     outputs = [path for path in holding if is_output_path(path)]
     keys = {holder.key for holder in holders if _holds(holder.key, table, versions)} | {
         path.split("/")[1] for path in outputs
@@ -112,6 +115,7 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
         outputs=tuple(sorted(outputs)),
         by_hand=(
             *_by_hand(settings, person),
+            *log_files_with(uri, columns, person),
             *(storage.join(settings.lake, path) for path in holding if path not in outputs),
         ),
     )
@@ -199,13 +203,6 @@ def _require_searchable(table: str, raw_tables: RawTables) -> None:
         )
     if not raw_tables.versions(table):
         raise BadInput("there is no such raw table", where=raw_tables.uri(table))
-    properties = table_properties(raw_tables.uri(table), table)
-    if properties.get("delta.columnMapping.mode", "none") != "none":
-        raise BadInput(
-            "files of a table with column mapping name its columns otherwise",
-            where=raw_tables.uri(table),
-            fix="Follow the steps of docs/forgetting.md by hand",
-        )
 
 
 def versions_with(files: Collection[str], *needed: Mapping[int, Collection[str]]) -> tuple[int, ...]:
@@ -228,14 +225,15 @@ def _lake_files(lake: str) -> list[str]:
 
 
 def _by_hand(settings: Settings, person: str) -> list[str]:
-    logs = [settings.var / "logs", settings.dagster_home]
-    found = [path for folder in (settings.mlflow_artifacts, *logs) for path in artifacts_with(folder, person)]
     database = sqlite_file(settings.mlflow_tracking_uri)
     is_own = database is not None and database.is_relative_to(settings.var)
+    roots = [settings.var / "mlflow", *([database] if database and is_own else []), settings.var / "logs"]
+    found = [place for root in (*roots, settings.dagster_home) for place in places_with(root, person)]
     workspaces = sorted((settings.var / "reproductions").glob("*"))
     return [
         *([] if is_own else [redacted(settings.mlflow_tracking_uri)]),
-        *(str(path) for path in [*found, *workspaces]),
+        *dict.fromkeys(found),
+        *(str(path) for path in workspaces),
     ]
 
 
@@ -268,7 +266,8 @@ def _remove_what_still_holds(
     uri = raw_tables.uri(table)
     found = found_files(uri)
     logged = needed_files(uri)
-    left = set(files_with(uri, [file.path for file in found], EXPERIMENT.split_key, person))
+    columns = stored_names(uri, EXPERIMENT.split_key)
+    left = set(files_with(uri, [file.path for file in found], columns, person))
     if left and logged and left & logged[-1].files:
         raise Outside(
             "the newest version still holds the person", where=uri, fix="Somebody wrote them anew: start again"

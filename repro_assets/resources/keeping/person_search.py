@@ -1,13 +1,9 @@
-"""Where rows of one person lie: data, change data and output files, and texts that MLflow keeps.
-
-Only bytes that can be looked at here are: Parquet files by the person's column, JSON and CSV artifacts by the id itself.
-"""
+"""Which Parquet files hold rows of one person: data, change data, outputs, and what a killed process left of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import BadInput, DataDamaged
@@ -16,37 +12,24 @@ from repro_assets.resources import storage
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Dagster keeps what processes printed in `.out` and `.err`, and its events in databases whose texts stand as they are.
-_TEXTS = (".json", ".csv", ".txt", ".md", ".html", ".log", ".out", ".err", ".db", ".sqlite")
-_MOST_TEXT = 64 * 1024 * 1024
+# A process that is killed before it renames its file leaves it whole under the second name (`storage`).
+_PARQUET = re.compile(r".*\.parquet(\.[0-9a-f]{32}\.part)?")
 
 
-def files_with(root: str, paths: Iterable[str], column: str, person: str) -> list[str]:
+def files_with(root: str, paths: Iterable[str], columns: Collection[str], person: str) -> list[str]:
     """Those of some Parquet files in which a person has a row.
 
     Args:
         root: URI that the paths are relative to.
         paths: Files; what is not Parquet is left out.
-        column: Name of the person's column; files without it hold no rows of persons.
+        columns: Names that files may hold the person's column under; files without any hold no rows of persons.
         person: The id, as text.
 
     Raises:
         DataDamaged: A file can't be read: then nobody knows.
     """
-    return [path for path in paths if path.endswith(".parquet") and _holds(storage.join(root, path), column, person)]
-
-
-def artifacts_with(folder: Path, person: str) -> Iterator[Path]:
-    """Texts below a folder that name an id as a word of its own."""
-    word = re.compile(rf"(?<![\w.-]){re.escape(person)}(?![\w-]|\.\d)".encode())
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if (
-            path.suffix in _TEXTS
-            and path.is_file()
-            and path.stat().st_size <= _MOST_TEXT
-            and word.search(path.read_bytes())
-        ):
-            yield path
+    wanted = [path for path in paths if _PARQUET.fullmatch(path)]
+    return [path for path in wanted if _holds(storage.join(root, path), columns, person)]
 
 
 def as_value(person: str, kind: pa.DataType) -> Any:
@@ -63,17 +46,35 @@ def as_value(person: str, kind: pa.DataType) -> Any:
         raise BadInput("not an id of the table's type", stored=repr(person)[:60], expected=str(kind)) from error
 
 
-def _holds(uri: str, column: str, person: str) -> bool:
+def _holds(uri: str, columns: Collection[str], person: str) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    content = _content(uri)
     try:
-        file = pq.ParquetFile(pa.BufferReader(storage.read_bytes(uri)))
-        if column not in file.schema_arrow.names:
-            return False
-        values = file.read(columns=[column])[column]
-    except (pa.ArrowException, FileNotFoundError) as error:
-        raise DataDamaged("a file can't be searched for a person", where=uri, stored=str(error)[:200]) from error
-    wanted = pa.scalar(as_value(person, values.type), values.type)
-    return bool(pc.any(pc.equal(values, wanted)).as_py())
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        found = file.read(columns=[name for name in file.schema_arrow.names if name in columns])
+    # pyarrow raises a bare OSError for bytes that are no Parquet: the store was read before.
+    except (pa.ArrowException, OSError) as error:
+        raise _unknown(uri, error) from error
+    return any(
+        pc.any(pc.equal(values, pa.scalar(as_value(person, values.type), values.type))).as_py()
+        for values in found.columns
+    )
+
+
+def _content(uri: str) -> bytes:
+    try:
+        return storage.read_bytes(uri)
+    except FileNotFoundError as error:
+        raise _unknown(uri, error) from error
+
+
+def _unknown(uri: str, error: Exception) -> DataDamaged:
+    return DataDamaged(
+        "a file can't be searched for a person",
+        where=uri,
+        stored=(str(error).strip().splitlines() or [""])[0][:200],
+        fix="Nobody is known to be forgotten: restore it, or remove what a killed process left, then start again",
+    )

@@ -1,17 +1,31 @@
-"""Which files forgetting takes at once, and which tables nothing may remove from."""
+"""What forgetting finds and refuses, which files it takes at once, and which tables nothing may remove from."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from repro_assets.errors import BadInput, DataDamaged
 from repro_assets.pins.retention import FoundFile
-from repro_assets.verbs.forget import ForgetPlan, require_forgotten, require_unused, split_young, versions_with
+from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.settings import Settings
+from repro_assets.verbs.forget import (
+    ForgetPlan,
+    plan,
+    require_forgotten,
+    require_unused,
+    split_young,
+    versions_with,
+)
 from repro_assets.verbs.vacuum import require_own
 
+TABLE = "job_changes"
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 FILES = [FoundFile("named", 1, NOW), FoundFile("old", 1, NOW - timedelta(days=8)), FoundFile("young", 1, NOW)]
 
@@ -30,6 +44,35 @@ def test_files_that_were_too_young_are_said_with_what_to_do() -> None:
     left = ForgetPlan("job_changes", ("young",), (), False, (), (), (), ())
     with pytest.raises(DataDamaged, match=r"too young.*--safe-hours 0"):
         require_forgotten(left, ["young"])
+
+
+def people(state: Settings) -> RawTables:
+    """A table of three people, with what an installation keeps beside it."""
+    write_deltalake(state.var / "lake" / "raw" / TABLE, pa.table({"enrollee_id": [4710, 4711, 4712]}))
+    return RawTables(lake=state.lake)
+
+
+def test_texts_and_databases_that_name_the_person_are_told(state) -> None:
+    tables = people(state)
+    folder = state.var / "mlflow"
+    model = folder / "artifacts" / "1" / "MLmodel"
+    model.parent.mkdir(parents=True)
+    model.write_text("example: 4711\n")
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        database.execute("CREATE TABLE params (key TEXT, value TEXT)")
+        database.execute("INSERT INTO params VALUES ('who', '4711')")
+        database.commit()
+
+    found = plan(TABLE, "4711", state, tables, []).by_hand
+    assert found == (str(model), f"{folder / 'mlflow.db'} (tables params)")
+
+
+def test_a_damaged_file_stops_it_before_anything_is_done(state) -> None:
+    tables = people(state)
+    (file,) = (state.var / "lake" / "raw" / TABLE).glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-40] + b"\xff" * 32 + file.read_bytes()[-8:])
+    with pytest.raises(DataDamaged, match="can't be searched for a person"):
+        plan(TABLE, "4711", state, tables, [])
 
 
 def test_a_version_whose_log_is_lost_is_given_up_by_the_list_of_its_files() -> None:
