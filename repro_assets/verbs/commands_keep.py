@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from repro_assets.pins.retention import Holder, VacuumPlan
     from repro_assets.settings import Settings
     from repro_assets.verbs.forget import ForgetPlan
+    from repro_assets.verbs.gc import GcPlan
 
 _MOST_HOURS = 24 * 3650
 
@@ -95,23 +98,33 @@ def verify(key: str | None, every: bool, json: bool) -> None:
 
 def gc(dry_run: bool, safe_hours: float, json: bool) -> None:
     """`repro gc`."""
-    from repro_assets.resources.keeping.belonging import claim, open_holders
-    from repro_assets.resources.raw.given_up import given_up
     from repro_assets.verbs import gc as verb
 
-    here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
-    instance = tidy_instance(here)
-    store = open_holders(here, EXPERIMENT.name, lake=here.lake)
-    dropped = list(given_up(raw_tables.records))
-    wanted = verb.plan(here, store.client, store.experiments, instance, dropped, safe_age=safe_age)
-    if not dry_run:
-        claim(here, lake=here.lake)
-        for key in verb.gc(wanted, here, lambda key: verb.recorded_now(store.client, store.experiments, key)):
-            say(f"left alone: a run came to {key} in between")
+    wanted = _collect(dry_run, _hours(safe_hours))
     if json:
         printing.document(verb.document(wanted, dry_run=dry_run))
     else:
         keep_printing.garbage(wanted, dry_run=dry_run)
+
+
+def _collect(dry_run: bool, safe_age: timedelta, only: Collection[str] | None = None) -> GcPlan:
+    """What goes, and went where it is no dry run: everything, or the outputs of some data versions only."""
+    from repro_assets.resources.keeping.belonging import claim, open_holders
+    from repro_assets.resources.raw.given_up import given_up
+    from repro_assets.verbs import gc as verb
+
+    here, raw_tables = settings_module.load(), RawTables()
+    instance = tidy_instance(here)
+    store = open_holders(here, EXPERIMENT.name, lake=here.lake)
+    dropped = list(given_up(raw_tables.records))
+    wanted = verb.plan(here, store.client, store.experiments, instance, dropped, safe_age=safe_age)
+    if only is not None:
+        wanted = verb.of_keys(wanted, only, here)
+    if not dry_run:
+        claim(here, lake=here.lake)
+        for key in verb.gc(wanted, here, lambda key: verb.recorded_now(store.client, store.experiments, key)):
+            say(f"left alone: a run came to {key} in between")
+    return wanted
 
 
 def doctor(json: bool) -> None:
@@ -133,30 +146,36 @@ def forget(table: str, person: str, why: str, dry_run: bool, safe_hours: float, 
     from repro_assets.verbs.vacuum import require_own
 
     here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
+    verb.require_discreet(why, person)
     require_own(raw_tables)
 
-    def planned() -> ForgetPlan:
-        return verb.plan(table, person, here, raw_tables, _holders(here, raw_tables))
+    def planned(tables: RawTables = raw_tables) -> ForgetPlan:
+        return verb.plan(table, person, here, tables, _holders(here, tables))
+
+    def collect(keys: Collection[str]) -> None:
+        keep_printing.removed(_collect(dry_run=False, safe_age=timedelta(hours=24), only=keys))
 
     young: list[str] = []
     with hold_table(table, here, patience_seconds=0, report=say):
-        wanted, open_spark = planned(), spark_opener(here)
-        if not dry_run:
+        left = wanted = planned()
+        if not dry_run and verb.is_found(wanted):
             claim(here, lake=raw_tables.records)
+            open_spark = spark_opener(here)
             if wanted.files:
                 # Spark takes its time to start: who needs what is asked again when it stands.
                 open_spark()
                 wanted = planned()
-            ways = verb.Ways(
-                lambda: _holders(here, raw_tables), open_spark, lambda: gc(False, 24.0, json=False), safe_age
-            )
+            ways = verb.Ways(lambda: _holders(here, raw_tables), open_spark, collect, safe_age)
             young = verb.forget(wanted, person, why, raw_tables, ways)
+            left = planned(RawTables())
+    wanted = replace(wanted, by_hand=left.by_hand)
     if json:
         printing.document(verb.document(wanted, dry_run=dry_run))
     else:
         keep_printing.forgotten(wanted, dry_run=dry_run)
+    verb.require_found(wanted)
     if not dry_run:
-        verb.require_forgotten(verb.plan(table, person, here, RawTables(), _holders(here, raw_tables)), young)
+        verb.require_forgotten(left, young)
 
 
 def _hours(count: float) -> timedelta:

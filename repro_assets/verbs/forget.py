@@ -1,7 +1,8 @@
 """`repro forget`: remove one person from raw versions, change data and outputs, and say what can't be had again.
 
-The table is rewritten without the person, every data version that holds them is given up, then vacuum and gc take the
-files. What is left is searched again: a file that still holds the person is an error.
+The table is rewritten without the person, every data version that holds them is given up, then the files that hold them
+and the outputs of those data versions go, and nothing else. What is left is searched again: a file that still holds the
+person is an error.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from repro_assets.resources import storage
 from repro_assets.resources.keeping.leftovers import is_output_path
 from repro_assets.resources.keeping.person_in_log import log_files_with
 from repro_assets.resources.keeping.person_search import as_value, files_with
-from repro_assets.resources.keeping.person_texts import places_with
+from repro_assets.resources.keeping.person_texts import is_named, places_with
 from repro_assets.resources.raw.column_names import stored_names
+from repro_assets.resources.raw.expiry import FORGET
+from repro_assets.resources.raw.row_deletion import column_type, delete_rows
 from repro_assets.resources.raw.table_vacuum import found_files, needed_files, recorded_files, remove_files
 from repro_assets.resources.tracking.store import redacted, sqlite_file
 from repro_assets.verbs import unpin
-from repro_assets.verbs.vacuum import note_removal, vacuum
-from repro_assets.verbs.vacuum import plan as plan_vacuum
+from repro_assets.verbs.vacuum import note_removal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,13 +44,13 @@ class Ways:
     Attributes:
         holders: Everybody who needs a data version, asked anew each time.
         open_spark: Opens the session.
-        collect: Removes the outputs of what was given up (`repro gc`).
+        collect: Removes the outputs of the data versions that were given up, as `repro gc` does.
         safe_age: How old a file must be that no commit names: a writer may have yet to.
     """
 
     holders: Callable[[], Sequence[Holder]]
     open_spark: Callable[[], SparkSession]
-    collect: Callable[[], None]
+    collect: Callable[[Collection[str]], None]
     safe_age: timedelta = SAFE_AGE
 
 
@@ -149,18 +151,42 @@ def forget(
     holders = ways.holders()
     given_up = [unpin.plan(key, why, holders, [*already, key], newest) for key in wanted.keys]
     if wanted.in_newest:
-        _delete(ways.open_spark(), raw_tables.uri(wanted.table), person)
+        _rewrite_newest(ways.open_spark(), raw_tables.uri(wanted.table), person)
     for one in given_up:
         unpin.unpin(one, raw_tables)
-    everybody = [*already, *wanted.keys]
-    tables = _anew(raw_tables)
-    # Asked anew: rewriting the table took its time, and somebody may have pinned another version of it.
-    # Where a deletion only hid the row, its version still has the files: the one on top was rewritten without them.
-    anew = plan_vacuum(wanted.table, tables, ways.holders(), everybody, keep_newest_data=False)
-    vacuum(anew, tables, ways.open_spark)
-    young = _remove_what_still_holds(wanted.table, person, tables, ways, everybody)
-    ways.collect()
+    # Read anew: rewriting the table took its time. Whoever came to a version with the person meanwhile stops it.
+    young = _remove_what_still_holds(wanted.table, person, _anew(raw_tables), ways, [*already, *wanted.keys])
+    ways.collect(wanted.keys)
     return young
+
+
+def require_discreet(why: str, person: str) -> None:
+    """Refuse a reason that names the id: it is kept, and shown to whoever asks what was given up.
+
+    Raises:
+        BadInput: It does.
+    """
+    if is_named(why, person):
+        raise BadInput("the reason names the person, and it is kept", fix="Say it without the id; nothing was done")
+
+
+def is_found(wanted: ForgetPlan) -> bool:
+    """Whether any file holds the person; where none does, nothing is done."""
+    return bool(wanted.files or wanted.outputs)
+
+
+def require_found(wanted: ForgetPlan) -> None:
+    """Say that nobody of an id is there: a mistyped one must not look as if somebody had been forgotten.
+
+    Raises:
+        BadInput: No file holds the person.
+    """
+    if not is_found(wanted):
+        raise BadInput(
+            "nobody of that id is found, in no file of the table and of the outputs; nothing was done",
+            where=wanted.table,
+            fix="Look at the id",
+        )
 
 
 def require_forgotten(left: ForgetPlan, young: Sequence[str] = ()) -> None:
@@ -237,32 +263,15 @@ def _by_hand(settings: Settings, person: str) -> list[str]:
     ]
 
 
-def _delete(spark: SparkSession, uri: str, person: str) -> None:
-    """Rewrite the newest version without the person; where that only hid the row, rewrite the files too."""
-    from delta.tables import DeltaTable
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkException
-    from pyspark.sql import functions as f
-
+def _rewrite_newest(spark: SparkSession, uri: str, person: str) -> None:
     column = EXPERIMENT.split_key
-    try:
-        table = DeltaTable.forPath(spark, uri)
-        empty = table.toDF().select(column).limit(0).toArrow()
-        table.delete(f.col(column) == f.lit(as_value(person, empty.schema.field(column).type)))
-        features = table.detail().select("tableFeatures").collect()[0][0] or []
-        # Elsewhere the deletion has rewritten the files itself, and its version has to stay the newest one's.
-        if "deletionVectors" in features:
-            spark.sql(f"REORG TABLE delta.`{uri}` APPLY (PURGE)").collect()
-    except (Py4JJavaError, PySparkException) as error:
-        raise Outside(
-            "the table can't be rewritten", where=uri, stored=str(error).strip().splitlines()[0][:300], fix="Try again"
-        ) from error
+    delete_rows(spark, uri, column, as_value(person, column_type(spark, uri, column)))
 
 
 def _remove_what_still_holds(
     table: str, person: str, raw_tables: RawTables, ways: Ways, given_up: Collection[str]
 ) -> list[str]:
-    """Take change data of the deletion itself, and old files that no commit names; returns the young ones, which stay."""
+    """Take every file with the person; those that no commit names and that are young stay, and are returned."""
     uri = raw_tables.uri(table)
     found = found_files(uri)
     logged = needed_files(uri)
@@ -276,10 +285,13 @@ def _remove_what_still_holds(
     goes, young = split_young([file for file in found if file.path in left], named, ways.safe_age, datetime.now(UTC))
     if goes:
         paths = [file.path for file in goes]
-        lists = recorded_files(raw_tables.records, table, uri)
-        expired = versions_with(paths, {one.version: one.files for one in logged}, lists)
-        require_unused(table, expired, kept_keys(ways.holders(), given_up))
-        note_removal(raw_tables, table, expired, [logged[-1].version] if logged else [], goes)
+        lists, in_log = recorded_files(raw_tables.records, table, uri), {one.version: one.files for one in logged}
+        lost, needs = versions_with(paths, in_log, lists), {**lists, **in_log}
+        require_unused(table, lost, kept_keys(ways.holders(), given_up))
+        there = {file.path for file in found}
+        expired = [version for version in lost if there.issuperset(needs[version])]
+        kept = [one.version for one in logged if one.version not in lost]
+        note_removal(raw_tables, table, expired, kept, goes, by=FORGET)
         remove_files(ways.open_spark(), uri, goes)
     return [file.path for file in young]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,12 @@ def plan(
     )
 
 
+def of_keys(wanted: GcPlan, keys: Collection[str], settings: Settings) -> GcPlan:
+    """What a plan has of some data versions' outputs, and nothing else of it."""
+    outputs = tuple(one for one in wanted.outputs if _key_of(one.uri, settings.lake) in keys)
+    return replace(wanted, outputs=outputs, capsules=(), workspaces=())
+
+
 def recorded_now(client: MlflowClient, experiments: Sequence[str], key: str) -> set[str]:
     """Ids of the runs of a data version whose manifest is recorded, or that have not ended.
 
@@ -148,7 +154,8 @@ def gc(wanted: GcPlan, settings: Settings, recorded: Callable[[str], Collection[
                 storage.remove(one.uri)
     for one in wanted.capsules:
         Path(one.uri).unlink(missing_ok=True)
-    remove_abandoned(settings.var / "reproductions")
+    if wanted.workspaces:
+        remove_abandoned(settings.var / "reproductions")
     return used
 
 

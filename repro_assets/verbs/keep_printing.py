@@ -61,12 +61,17 @@ def garbage(wanted: GcPlan, *, dry_run: bool) -> None:
     for name, count in wanted.disk.items():
         table.add_row(name, size(count))
     print_table(table)
-    for one in wanted.everything:
-        sys.stderr.write(f"{size(one.bytes):>9}  {one.uri}: {one.why}\n")
+    removed(wanted)
     for key in wanted.busy:
         sys.stderr.write(f"left: {key}, a run of it is under way\n")
     done = "would go" if dry_run else "gone"
     sys.stderr.write(f"{done}: {len(wanted.everything)}, {size(sum(one.bytes for one in wanted.everything))}\n")
+
+
+def removed(wanted: GcPlan) -> None:
+    """A line per thing that goes."""
+    for one in wanted.everything:
+        sys.stderr.write(f"{size(one.bytes):>9}  {one.uri}: {one.why}\n")
 
 
 def diagnoses(found: Sequence[Diagnosis]) -> None:
@@ -84,7 +89,7 @@ def forgotten(wanted: ForgetPlan, *, dry_run: bool) -> None:
     sys.stderr.write(f"versions that held the person: {versions}\n")
     sys.stderr.write(f"{done}: {len(wanted.files)} raw files, {len(wanted.outputs)} output files\n")
     for key in wanted.keys:
-        sys.stderr.write(f"given up: {key}\n")
+        sys.stderr.write(f"given up, with its outputs: {key}\n")
     for who in wanted.runs:
         sys.stderr.write(f"can't be reproduced any more: {who}\n")
     for place in wanted.by_hand:

@@ -31,7 +31,6 @@ def plan(
     given_up: Collection[str],
     *,
     safe_age: timedelta = SAFE_AGE,
-    keep_newest_data: bool = True,
 ) -> VacuumPlan:
     """What would go and what stays; reads the log and lists files, without a JVM.
 
@@ -41,7 +40,6 @@ def plan(
         holders: Everybody who needs a data version.
         given_up: Data versions that were given up.
         safe_age: How old a file must be that no commit names.
-        keep_newest_data: Keep the newest version that changed rows also where an OPTIMIZE stands on top of it.
 
     Raises:
         BadInput: There is no such table, or it belongs to another installation.
@@ -61,7 +59,7 @@ def plan(
         {version.version: version.files for version in logged},
         {version.version: version.changes for version in logged},
         kept_versions(kept_keys(holders, given_up), EXPERIMENT.table_names)[table],
-        newest_data=_newest_data(raw_tables, table) if keep_newest_data else None,
+        newest_data=_newest_data(raw_tables, table),
         recorded=recorded_files(raw_tables.records, table, uri),
         now=datetime.now(UTC),
         safe_age=safe_age,

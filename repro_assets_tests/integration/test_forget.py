@@ -1,13 +1,15 @@
-"""A person is forgotten in real Delta tables: deletion vectors, change data, an interruption, somebody who needs them."""
+"""A person is forgotten in real Delta tables: deletion vectors, column mapping, change data, an interruption."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 TABLE = "job_changes"
-PERSON = 5
+# Of no other number that a log may hold.
+FIRST = 7_300_400
+PERSON = FIRST + 17
+OTHER = FIRST + 6
+EVERYBODY = set(range(FIRST, FIRST + 40)) - {OTHER}
 RETENTION = (
     "'delta.logRetentionDuration' = 'interval 3650 days', 'delta.deletedFileRetentionDuration' = 'interval 3650 days', "
     "'delta.enableChangeDataFeed' = 'true'"
@@ -34,11 +40,19 @@ RETENTION = (
 KINDS = [
     pytest.param("", id="plain"),
     pytest.param(", 'delta.enableDeletionVectors' = 'true'", id="deletion vectors"),
+    pytest.param(", 'delta.columnMapping.mode' = 'name'", id="column mapping"),
+    pytest.param(
+        ", 'delta.columnMapping.mode' = 'name', 'delta.enableDeletionVectors' = 'true'", id="vectors and mapping"
+    ),
 ]
 
 
 def key(version: int) -> str:
     return f"covid_cases-v{0:06d}--{TABLE}-v{version:06d}"
+
+
+def ids_of(path: Path) -> set[int]:
+    return set(pq.ParquetFile(path).read(columns=["enrollee_id"])["enrollee_id"].to_pylist())
 
 
 class Table:
@@ -51,11 +65,14 @@ class Table:
         spark.sql(
             f"CREATE TABLE {name} (enrollee_id BIGINT, city STRING) USING delta TBLPROPERTIES ({RETENTION}{properties})"
         )
-        spark.sql(f"INSERT INTO {name} SELECT id, concat('city_', id) FROM range(0, 40, 1, 1)")
-        spark.sql(f"UPDATE {name} SET city = 'moved' WHERE enrollee_id = {PERSON}")
-        spark.sql(f"DELETE FROM {name} WHERE enrollee_id = 6")
+        spark.sql(
+            f"INSERT INTO {name} SELECT id, concat('city_', id - {FIRST}) FROM range({FIRST}, {FIRST + 40}, 1, 1)"
+        )
+        # By their cities: a condition stands in the log.
+        spark.sql(f"UPDATE {name} SET city = 'moved' WHERE city = 'city_17'")
+        spark.sql(f"DELETE FROM {name} WHERE city = 'city_6'")
         self.holders = [Holder(key(version), f"run of version {version}") for version in (1, 2, 3)]
-        self.collected = 0
+        self.collected: list[Collection[str]] = []
 
     def tables(self) -> RawTables:
         """As a process sees them that starts now."""
@@ -74,8 +91,8 @@ class Table:
         forget_log(self.spark)
         return found
 
-    def collect(self) -> None:
-        self.collected += 1
+    def collect(self, keys: Collection[str]) -> None:
+        self.collected.append(keys)
 
     def search(self) -> None:
         require_forgotten(plan(TABLE, str(PERSON), self.state, self.tables(), self.holders))
@@ -85,9 +102,21 @@ class Table:
         found = []
         for path in self.folder.rglob("*.parquet"):
             if "_delta_log" not in path.parts:
-                ids = pq.ParquetFile(path).read(columns=["enrollee_id"])["enrollee_id"]
-                found += [path] if pc.any(pc.equal(ids, PERSON)).as_py() else []
+                # Whatever the column is called there: nobody else's number is this one.
+                ids = [column for column in pq.ParquetFile(path).read().columns if pa.types.is_int64(column.type)]
+                found += [path] if any(pc.any(pc.equal(column, PERSON)).as_py() for column in ids) else []
         return found
+
+    def said_of_the_person(self) -> list[str]:
+        """Lines of any file that name the person, without the smallest and largest id of data files."""
+        bounds = re.compile(r'\\?"(minValues|maxValues)\\?":\{[^{}]*\}')
+        lines = [
+            bounds.sub("", line.decode("utf-8", "replace"))
+            for path in self.state.var.rglob("*")
+            if path.is_file() and "jars" not in path.parts
+            for line in path.read_bytes().splitlines()
+        ]
+        return [line[:300] for line in lines if str(PERSON) in line]
 
     def everything(self) -> dict[str, bytes]:
         lake = self.state.var / "lake"
@@ -116,13 +145,46 @@ def test_no_file_holds_the_person_and_everybody_else_stays(table: Table) -> None
 
     assert table.files_with_the_person() == []
     table.search()
-    assert table.people() == set(range(40)) - {PERSON, 6}
+    assert table.people() == EVERYBODY - {PERSON}
     assert set(given_up(table.state.lake)) == {key(version) for version in (1, 2, 3)}
     tables = table.tables()
     lost = tables.pin(TABLE, 2)
-    with pytest.raises(VersionExpired, match="`repro vacuum` by"):
+    with pytest.raises(VersionExpired, match=r"`repro forget` by .* removed them .* a backup would bring them back"):
         tables.require_files(lost)
-    assert table.collected == 1
+    assert table.collected == [tuple(key(version) for version in (1, 2, 3))]
+
+
+def test_the_id_is_written_down_nowhere(table: Table) -> None:
+    table.forget()
+
+    assert table.said_of_the_person() == []
+
+
+def test_a_version_that_nobody_keeps_and_that_does_not_hold_the_person_stays(plain: Table) -> None:
+    plain.spark.sql(f"INSERT INTO delta.`{plain.folder}` VALUES ({FIRST + 90}, 'city_90')")
+    plain.spark.sql(f"DELETE FROM delta.`{plain.folder}` WHERE city = 'city_90'")
+    forget_log(plain.spark)
+    late = plain.folder / "late.parquet"
+    pq.write_table(pa.table({"enrollee_id": [FIRST + 1], "city": ["city_1"]}), late)
+    files = {path for path in plain.folder.glob("*.parquet") if FIRST + 90 in ids_of(path)}
+    assert files
+
+    plain.forget()
+    assert all(path.exists() for path in (late, *files))
+
+
+def test_where_the_log_names_the_person_is_said(plain: Table) -> None:
+    log = plain.folder / "_delta_log"
+    plain.spark.sql(f"DELETE FROM delta.`{plain.folder}` WHERE enrollee_id = {FIRST + 1}")
+    plain.spark.sql(f"OPTIMIZE delta.`{plain.folder}`")
+
+    def named(person: int) -> set[str]:
+        found = plan(TABLE, str(person), plain.state, plain.tables(), plain.holders).by_hand
+        return {place.removeprefix(f"{log.as_uri()}/") for place in found}
+
+    assert {"00000000000000000004.json"} <= named(FIRST + 1), "the condition of a DELETE by hand"
+    assert {"00000000000000000001.json", "00000000000000000001.crc"} <= named(FIRST), "the smallest id"
+    assert named(PERSON) == set()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +200,7 @@ def test_a_version_in_use_is_refused_before_anything_is_changed(plain: Table, us
 
     with pytest.raises(BadInput, match=said):
         plain.forget()
-    assert (plain.everything(), plain.collected) == (before, 0)
+    assert (plain.everything(), plain.collected) == (before, [])
 
 
 class Killed(Exception):
@@ -171,7 +233,7 @@ def test_interrupted_it_is_started_again_and_ends_as_if_nothing_had_been(plain: 
 
     assert plain.files_with_the_person() == []
     plain.search()
-    assert plain.people() == set(range(40)) - {PERSON, 6}
+    assert plain.people() == EVERYBODY - {PERSON}
 
 
 def meanwhile(table: Table, late: Holder) -> Callable[[], Sequence[Holder]]:

@@ -18,7 +18,9 @@ from repro_assets.settings import Settings
 from repro_assets.verbs.forget import (
     ForgetPlan,
     plan,
+    require_discreet,
     require_forgotten,
+    require_found,
     require_unused,
     split_young,
     versions_with,
@@ -46,10 +48,25 @@ def test_files_that_were_too_young_are_said_with_what_to_do() -> None:
         require_forgotten(left, ["young"])
 
 
+def test_a_reason_that_names_the_person_is_refused_and_does_not_repeat_it() -> None:
+    require_discreet("request of 3 May", "4711")
+    with pytest.raises(BadInput, match="the reason names the person") as refused:
+        require_discreet("request of 4711", "4711")
+    assert "4711" not in str(refused.value)
+
+
 def people(state: Settings) -> RawTables:
     """A table of three people, with what an installation keeps beside it."""
     write_deltalake(state.var / "lake" / "raw" / TABLE, pa.table({"enrollee_id": [4710, 4711, 4712]}))
     return RawTables(lake=state.lake)
+
+
+def test_an_id_that_nobody_has_is_said_to_be_nobodys(state) -> None:
+    tables = people(state)
+    somebody, nobody = (plan(TABLE, person, state, tables, []) for person in ("4711", "4713"))
+    require_found(somebody)
+    with pytest.raises(BadInput, match=r"nobody of that id is found.*nothing was done"):
+        require_found(nobody)
 
 
 def test_texts_and_databases_that_name_the_person_are_told(state) -> None:

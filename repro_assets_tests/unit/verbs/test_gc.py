@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -13,7 +14,7 @@ from repro_assets.errors import Outside
 from repro_assets.pins.leftovers import Garbage
 from repro_assets.resources import storage
 from repro_assets.settings import Settings
-from repro_assets.verbs.gc import GcPlan, gc
+from repro_assets.verbs.gc import GcPlan, gc, of_keys
 from repro_assets_tests.unit.pins.run_records import KEY
 
 MARKER = "_COMPLETE.json"
@@ -45,6 +46,22 @@ def test_what_the_plan_says_goes(here) -> None:
 
     assert gc(planned(goes), here, nobody) == []
     assert (goes.exists(), stays.exists()) == (False, True)
+
+
+def test_of_some_data_versions_only_their_outputs_go(here) -> None:
+    kept = (Garbage("file:///capsule", 1, "why"),)
+    everything = replace(planned(output(here, "1")), capsules=kept, workspaces=kept)
+
+    assert of_keys(everything, {KEY}, here).everything == everything.outputs
+    assert of_keys(everything, {"another"}, here).everything == ()
+
+
+def test_workspaces_that_the_plan_does_not_name_stay(here) -> None:
+    workspace = here.var / "reproductions" / "1"
+    workspace.mkdir(parents=True)
+
+    gc(planned(), here, nobody)
+    assert workspace.exists()
 
 
 def test_a_data_version_that_a_run_recorded_since_is_left_alone(here) -> None:
