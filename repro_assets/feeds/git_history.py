@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from repro_assets.errors import BadInput, Outside
 from repro_assets.feeds.anomalies import AnomalyKind
 from repro_assets.feeds.publication import Anomaly, utc_time
+from repro_assets.feeds.published_file import refuse_size
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ def read_blob(repo: Path, blob: str) -> bytes:
     """The bytes of one version.
 
     Raises:
+        AnomalyRefused: They are too many.
         Outside: git failed.
     """
+    refuse_size(int(_git(repo, "cat-file", "-s", blob)), f"{repo}, blob {blob}")
     return _run(repo, ["cat-file", "blob", blob])
 
 

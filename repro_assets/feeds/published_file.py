@@ -69,7 +69,7 @@ def require_file(path: Path) -> None:
         raise MalformedFeed("the file can't be read", where=path, stored=error) from error
     if not stat.S_ISREG(found.st_mode):
         raise MalformedFeed("not a regular file", where=path, expected="a published file")
-    _refuse_size(found.st_size, str(path))
+    refuse_size(found.st_size, str(path))
 
 
 def open_published(source: str, data: bytes, published: str | None) -> PublishedFile:
@@ -99,7 +99,7 @@ def uncompress(data: bytes, source: str) -> bytes:
     Raises:
         MalformedFeed: See `open_published`.
     """
-    _refuse_size(len(data), source)
+    refuse_size(len(data), source)
     if not data.startswith(_GZIP_MAGIC):
         if source.partition("@")[0].endswith(".gz") and data:
             what = "not a gzip file, in spite of its name"
@@ -166,7 +166,7 @@ class _Gunzip:
     def _add(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._size += len(piece)
-        _refuse_size(self._size, self._source)
+        refuse_size(self._size, self._source)
         if self._size > max(_RATIO_FROM, LARGEST_RATIO * len(self._data)):
             raise self._refusal(
                 AnomalyKind.GZIP_BOMB,
@@ -182,7 +182,12 @@ class _Gunzip:
         return refusal(kind, what, self._source, row, stored=stored, expected=expected, fix=fix)
 
 
-def _refuse_size(size: int, source: str) -> None:
+def refuse_size(size: int, source: str) -> None:
+    """Refuse a file of so many bytes.
+
+    Raises:
+        AnomalyRefused: It is too large.
+    """
     if size > LARGEST_BYTES:
         what = "the file is too large"
         raise refusal(AnomalyKind.TOO_LARGE, what, source, None, stored=f"over {LARGEST_BYTES} bytes")

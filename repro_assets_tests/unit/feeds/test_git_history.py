@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from repro_assets.errors import BadInput, Outside
-from repro_assets.feeds import git_history
+from repro_assets.feeds import git_history, published_file
+from repro_assets.feeds.anomalies import AnomalyRefused
 from repro_assets.feeds.git_history import GitVersion, published_versions, read_blob
 from repro_assets.feeds.publication import Anomaly
 
@@ -231,3 +232,17 @@ def test_a_content_that_the_clone_lacks_is_no_deletion(publisher: Publisher) -> 
     (publisher.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(Outside, match="lacks this file's content"):
         published_versions(publisher.folder, PATH)
+
+
+def test_a_version_that_is_too_large_is_refused_before_it_is_read(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.publish("x" * 100)
+    (version,) = published_versions(publisher.folder, PATH)
+    assert version.blob is not None
+    monkeypatch.setattr(published_file, "LARGEST_BYTES", 100)
+    assert len(read_blob(publisher.folder, version.blob)) == 100
+
+    monkeypatch.setattr(published_file, "LARGEST_BYTES", 99)
+    with pytest.raises(AnomalyRefused, match="too_large - the file is too large"):
+        read_blob(publisher.folder, version.blob)
