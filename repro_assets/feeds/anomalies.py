@@ -71,6 +71,11 @@ class AnomalyKind(Enum):
     NO_HEADER = Kind("a blank first row")
     MISSING_COLUMN = Kind("a published column is not there")
     UNKNOWN_COLUMN = Kind("a column that is none of the published ones, `Population` of JHU's file of deaths included")
+    OTHER_PART = Kind(
+        "a file of people named `train` without `target`, or named `test` with it",
+        Fate.ACCEPTABLE,
+        "its columns say which part it is",
+    )
     NO_DATES = Kind("no column of a day, or all of them headed in another way than `M/D/YY` or `M/D/YYYY`")
     UNPARSABLE_DATE = Kind(
         "a date header that does not parse, such as `6/24/20_1` or `1/23/2O`", Fate.ACCEPTABLE, "the column is left out"
@@ -189,8 +194,14 @@ class AnomalyKind(Enum):
         Fate.ACCEPTABLE,
         "it is read as published, and no features can be made of the data version",
     )
+    MISSPELT_VALUE = Kind(
+        "in any other column a published value in another case or with other blanks, such as `male`, or a missing one "
+        "spelt out, such as `nan`, `NULL` or `?`",
+        Fate.ACCEPTABLE,
+        "it is a category of its own",
+    )
     UNKNOWN_VALUE = Kind(
-        "any other text that was never published in its column, `nan` and `NULL` included",
+        "any other text that was never published in its column",
         Fate.READ,
         "it is a category of its own",
     )

@@ -46,6 +46,8 @@ _EXCEL_DATES = {"oct-49": "10/49"}  # lower case; of the published sizes, only t
 _WHOLE = re.compile(r"0*(?P<digits>\d+)(\.0+)?", re.ASCII)
 _DECIMAL = re.compile(r"(\d+(\.\d+)?|\.\d+)([eE][-+]?\d{1,2})?", re.ASCII)  # 1e-999 would be read as 0
 _HOURS_OF_A_YEAR = 8_760
+_LABELLED = re.compile(r"(?<![a-z])(train|training|labelled)(?![a-z])")  # as part of a file's name
+_UNLABELLED = re.compile(r"(?<![a-z])(test|unlabelled)(?![a-z])")
 _TARGETS = {"1.0": 1, "0.0": 0, "1": 1, "0": 0}
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _SPOILT = re.compile(
@@ -70,12 +72,14 @@ def parse_jobs(source: str, content: bytes, accept: frozenset[AnomalyKind] = fro
         `target` (1, 0, null where unlabelled) and `labelled`, one per enrollee, in the file's order.
 
     Raises:
-        AnomalyRefused: The file is not of this format, or holds what would corrupt the table; with row and column.
+        AnomalyRefused: The file is not of this format, is named as the other part, or holds what would corrupt the
+            table; with row and column.
     """
     rows = CsvRows(source, content, accept)
     labelled = TARGET in rows.header
     columns = (*COLUMNS, TARGET) if labelled else COLUMNS
     positions = rows.layout(columns, lambda position, name: _column(rows, columns, position, name))
+    _check_part(rows, source, labelled=labelled)
     people: dict[int, int] = {}
     values: dict[str, list[object]] = {column: [] for column in (*COLUMNS, TARGET)}
     witness = ColumnWitness()
@@ -107,8 +111,26 @@ def parse_jobs(source: str, content: bytes, accept: frozenset[AnomalyKind] = fro
 
 def _column(rows: CsvRows, columns: Sequence[str], position: int, name: str) -> str:
     if name not in columns:
-        raise rows.unknown_column(position, name, columns)
+        raise rows.unknown_column(position, name, (*COLUMNS, TARGET))
     return name
+
+
+def _check_part(rows: CsvRows, source: str, *, labelled: bool) -> None:
+    """A labelled file that lost its labels is a whole unlabelled one: only its name tells."""
+    name = source.partition("@")[0].rpartition("/")[2].lower()
+    says_labelled = _LABELLED.search(name) is not None
+    if says_labelled == (_UNLABELLED.search(name) is not None):
+        return  # neither, or both
+    if says_labelled == labelled:
+        return
+    rows.refuse_or_note(
+        AnomalyKind.OTHER_PART,
+        f"the file's name says {'train' if says_labelled else 'test'}, and its columns do not",
+        1,
+        TARGET,
+        stored="there" if labelled else "not there",
+        expected="not there" if labelled else "there",
+    )
 
 
 def _value(rows: CsvRows, text: str, line: int, column: str) -> object:

@@ -33,6 +33,7 @@ KNOWN_VALUES: Mapping[str, frozenset[str]] = {
 RANKED = ("education_level", "experience", "company_size", "last_new_job")
 _CITY = re.compile(r"city_\d+", re.ASCII)
 _ALL_VALUES = frozenset[str]().union(*KNOWN_VALUES.values())
+_MISSING = frozenset({"nan", "null", "none", "na", "n/a", "#n/a", "<na>", "nil", "missing", "-", "?"})
 _FEWEST = 10  # a smaller file proves nothing
 
 
@@ -79,7 +80,8 @@ class ColumnWitness:
         """Say which values were not published before, in the order of the rows.
 
         Raises:
-            AnomalyRefused: One has no place in the order of its column, or is no city code, and nobody accepted it.
+            AnomalyRefused: One has no place in the order of its column, is no city code, or would silently become a
+                category beside the one that was meant, and nobody accepted it.
         """
         for line, column, text in self._unknown:
             if column == "city" or column in RANKED:
@@ -88,12 +90,23 @@ class ColumnWitness:
                 rows.refuse_or_note(
                     AnomalyKind.UNRANKED_VALUE, what, line, column, stored=show(text), expected=expected
                 )
+            elif (meant := _meant(column, text)) is not None:
+                what = "a value is another spelling of a published or a missing one"
+                rows.refuse_or_note(AnomalyKind.MISSPELT_VALUE, what, line, column, stored=show(text), expected=meant)
             else:
                 rows.note(AnomalyKind.UNKNOWN_VALUE, line, column)
 
 
 def _is_known(column: str, text: str) -> bool:
     return _CITY.fullmatch(text) is not None if column == "city" else text in KNOWN_VALUES[column]
+
+
+def _meant(column: str, text: str) -> str | None:
+    """The published value that this one spells in another way, `nothing` for a missing one; None for neither."""
+    folded = " ".join(text.casefold().split())
+    if folded in _MISSING:
+        return "nothing"
+    return next((known for known in KNOWN_VALUES[column] if known.casefold() == folded), None)
 
 
 def _is_foreign(column: str, text: str) -> bool:

@@ -76,6 +76,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.MISSING_COLUMN, "job_changes", JOBS.replace("gender,", "", 1), (1, "gender")),
     (K.UNKNOWN_COLUMN, "covid_cases", CASES.replace("1/24/20", "Population"), (1, "Population")),
     (K.UNKNOWN_COLUMN, "job_changes", JOBS.replace("gender", "sex"), (1, "sex")),
+    (K.OTHER_PART, "job_changes.train", JOBS.replace(",target", "").replace(",1.0\n", "\n"), (1, "target")),
     (K.NO_DATES, "covid_cases", f"{HEADER}\n84001001,{LABELS}\n", (1, "number 12")),
     (K.NO_DATES, "covid_cases", f"{HEADER},2020-01-22\n84001001,{LABELS},1\n", (1, "2020-01-22")),
     (K.UNPARSABLE_DATE, "covid_cases", CASES.replace("1/24/20", "1/24/20_1"), (1, "1/24/20_1")),
@@ -138,6 +139,7 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     (K.UNPRINTABLE, "job_changes", JOBS.replace("Male", "Male\u200b", 1), (2, "gender")),
     (K.BAD_LABEL, "job_changes", JOBS.replace("8,1.0", "8,yes", 1), (2, "target")),
     (K.UNRANKED_VALUE, "job_changes", JOBS.replace("10/49", "18172"), (2, "company_size")),
+    (K.MISSPELT_VALUE, "job_changes", JOBS.replace("Male", "male", 1), (2, "gender")),
     (K.UNKNOWN_VALUE, "job_changes", JOBS.replace("Male", "Malee"), (2, "gender")),
     (K.EXCEL_DATE, "job_changes", JOBS.replace("10/49", "Oct-49"), (2, "company_size")),
     (K.SPOILT_VALUE, "job_changes", JOBS.replace("10/49", "1949-10-01"), (2, "company_size")),
@@ -443,7 +445,7 @@ def test_a_refusal_that_can_be_accepted_says_how_and_what_then() -> None:
     ],
 )
 def test_only_what_a_person_may_accept_is_accepted(name: str, message: str) -> None:
-    with pytest.raises(BadInput, match=rf"{message} \[--accept\].*one of: latin_1, unparsable_date"):
+    with pytest.raises(BadInput, match=rf"{message} \[--accept\].*one of: latin_1, other_part"):
         accepted_kinds(["keys_gone", name])
 
 

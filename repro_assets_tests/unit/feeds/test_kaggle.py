@@ -113,7 +113,50 @@ def test_what_the_chain_could_not_use_is_refused_and_read_where_it_is_accepted(c
     assert (found.rows[column].to_pylist()[1], found.anomalies[0].accepted) == (value, True)
 
 
-@pytest.mark.parametrize("value", ["Malee", "nan", "NULL", "M\ufffdle"])
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("male", "Male"), ("MALE", "Male"), ("nan", "nothing"), ("NULL", "nothing"), ("N/A", "nothing"), ("?", "nothing")],
+)
+def test_another_spelling_of_a_category_or_of_a_missing_one_is_refused_and_read_where_accepted(
+    value: str, meant: str
+) -> None:
+    content = labelled({}, {"enrollee_id": "2", "gender": value})
+    with pytest.raises(AnomalyRefused, match=rf"misspelt_value - .*row 3, column gender\]: .*expected {meant}"):
+        parse_jobs("aug_train.csv", content)
+
+    found = parse_jobs("aug_train.csv", content, frozenset({AnomalyKind.MISSPELT_VALUE}))
+    assert (found.rows["gender"].to_pylist()[1], found.anomalies[0].accepted) == (value, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_target", "is_read"),
+    [
+        pytest.param("aug_train.csv", True, True, id="train with target"),
+        pytest.param("aug_train.csv", False, False, id="train that lost its target"),
+        pytest.param("data/test/train.csv.gz@0123abcd", False, False, id="train in a folder of another name"),
+        pytest.param("Aug-Test-2.csv", False, True, id="test without target"),
+        pytest.param("Aug-Test-2.csv", True, False, id="test with a target"),
+        pytest.param("train_and_test.csv", False, True, id="both"),
+        pytest.param("latest_trainees.csv", False, True, id="neither"),
+    ],
+)
+def test_a_file_is_of_the_part_that_its_name_says_unless_accepted(name: str, has_target: bool, is_read: bool) -> None:
+    content = labelled() if has_target else unlabelled()
+    if not is_read:
+        with pytest.raises(AnomalyRefused, match=r"^other_part - .*row 1, column target\]"):
+            parse_jobs(name, content)
+    parsed = parse_jobs(name, content, frozenset({AnomalyKind.OTHER_PART}))
+    assert parsed.part == ("labelled" if has_target else "unlabelled")
+    assert [one.accepted for one in parsed.anomalies] == ([] if is_read else [True])
+
+
+@pytest.mark.parametrize("name", ["Target", "TARGET", "targte"])
+def test_a_label_column_that_is_nearly_named_so_is_refused_with_that_name(name: str) -> None:
+    with pytest.raises(AnomalyRefused, match=rf"unknown_column - .*column {name}\]: .*expected target"):
+        parse_jobs("a", labelled().replace(b"target", name.encode(), 1))
+
+
+@pytest.mark.parametrize("value", ["Malee", "M\ufffdle"])
 def test_a_category_that_was_never_published_is_read_and_reported(value: str) -> None:
     parsed = parse_jobs("a", labelled({}, {"enrollee_id": "2", "gender": value}))
     (found,) = parsed.anomalies
