@@ -152,7 +152,7 @@ def _refuse_swapped_keys(rows: CsvRows, line: int, text: str) -> None:
 def _check_key(rows: CsvRows, line: int, uid: int, code: str, fips: str) -> None:
     """A UID is its country's code, or that and five digits, which are those of the FIPS code where there is one.
 
-    So are all 68,481 rows of the 21 versions of June 2020, and all of the publisher's table of UIDs.
+    So are all 68,481 rows of the 21 versions of June 2020.
     """
     country, county = _whole(code), _whole(fips)
     if country is None or uid == country:

@@ -126,7 +126,8 @@ def test_examples_and_acceptance_come_back_from_a_commit() -> None:
 
 def test_a_column_that_is_called_like_a_secret_is_recorded_without_it() -> None:
     token = "ghp_" + "aB3d" * 9
-    found = Anomaly("unparsable_date", 1, 1, f"day {token}").again(1, token)
+    named = f"day {token}"
+    found = Anomaly("unparsable_date", 2, 1, named, ((1, named), (1, token)))
     recorded = to_user_metadata([Publication("a.csv", "0", "1", anomalies=(found,))])
 
     assert token not in recorded
