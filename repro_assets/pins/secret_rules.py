@@ -1,8 +1,8 @@
 """What looks like a secret: the few rules that stop a capture before anything is stored.
 
 Here belong patterns that are unmistakable: key blocks, tokens with a prefix of their own, passwords in addresses.
-What does not: guesses by entropy or by variable names; a rule that cries wolf gets switched off.
-So `DB_PASSWORD = '...'` in a source passes: tests and manuals are full of such lines, and nothing tells theirs apart.
+What does not: guesses by entropy, and by variable names (`pins.assigned_secrets`); a rule that cries wolf gets switched
+off.
 A capsule is kept for years and read by others, so a secret in it is a leak that deleting the file doesn't undo.
 
 A line that holds the words of `ALLOWED` is left alone: that is how a file says that what stands there opens nothing.
@@ -202,12 +202,13 @@ def find_secret(content: bytes) -> SecretFound | None:
         if not any(hint in text for hint in rule.hints):
             continue
         for match in rule.pattern.finditer(text):
-            if not _is_allowed(text, match):
+            if not is_allowed(text, match):
                 return SecretFound(rule.name, text.count(b"\n", 0, match.start()) + 1)
     return None
 
 
-def _is_allowed(text: bytes, match: re.Match[bytes]) -> bool:
+def is_allowed(text: bytes, match: re.Match[bytes]) -> bool:
+    """Whether a match stands on a line, or lines, that say it is none."""
     end = text.find(b"\n", match.end())
     return ALLOWED in text[text.rfind(b"\n", 0, match.start()) + 1 : end if end >= 0 else len(text)]
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repro_assets.pins.assigned_secrets import find_assigned
 from repro_assets.pins.capsule import shown
 from repro_assets.pins.redaction import redact
 from repro_assets.pins.secret_rules import find_secret
@@ -172,7 +173,7 @@ def _secrets(sides: _Sides, before: str, after: str) -> Iterator[tuple[str, str]
         # A line "digest, kind, size", the content, a line's end.
         content = contents.read(int(contents.readline().split()[2]))
         contents.read(1)
-        found = find_secret(content) or find_secret(os.fsencode(path))
+        found = find_secret(content) or find_secret(os.fsencode(path)) or find_assigned(content, path)
         if found:
             yield path, found.rule
 

@@ -20,6 +20,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from repro_assets.errors import CapsuleRefused
+from repro_assets.pins.assigned_secrets import find_assigned
 from repro_assets.pins.capsule import MOST_FILES, CodePin, Entry, as_bytes, pack, shown
 from repro_assets.pins.redaction import redact
 from repro_assets.pins.secret_rules import find_secret
@@ -35,6 +36,7 @@ from repro_assets.resources.code.capsule_store import (
 )
 from repro_assets.resources.code.git_tree import History
 from repro_assets.resources.environments.installed_packages import read_record
+from repro_assets.resources.known_secrets import clean
 
 LIMIT_BYTES = 50 * 1024 * 1024
 DISTRIBUTION = "repro-assets"
@@ -88,12 +90,13 @@ def capture(project: Path, store: Path, limit_bytes: int = LIMIT_BYTES) -> CodeP
         The pin. The same files give the same capsule, wherever they lie; an unpacked capsule gives itself.
 
     Raises:
-        CapsuleRefused: The tree is too large, holds a secret, a special file, an unreadable file, a link leading
-            outside or a submodule that no git knows, keeps changing, or there is no tree.
+        CapsuleRefused: The tree, its branch or its remote holds a secret, the tree is too large, holds a special file, an
+            unreadable file, a link leading outside or a submodule that no git knows, keeps changing, or there is no tree.
         DataDamaged: What lies in the store is not what was captured.
         Outside: The store can't be written.
     """
     survey, entries = _read_steadily(project, store, limit_bytes)
+    _refuse_names(survey.history)
     refuse_secrets(entries)
     capsule = keep(pack(entries), store)
     history = survey.history
@@ -229,13 +232,26 @@ def refuse_secrets(entries: list[Entry]) -> None:
                     stored=named.rule,
                     fix="Rename or ignore it; if the secret was ever shared, revoke it",
                 )
-        found = find_secret(entry.content)
+        found = find_secret(entry.content) or find_assigned(entry.content, entry.path)
         if found:
             raise CapsuleRefused(
                 "a file of the source tree looks like a secret",
                 where=f"{shown(entry.path)}:{found.line}",
                 stored=found.rule,
-                fix="Move it out of the source tree or ignore the file; if it was ever shared, revoke it",
+                fix="Move it out of the source tree or ignore the file; if it was ever shared, revoke it. A line that opens "
+                "nothing says so in a comment: repro: no secret",
+            )
+
+
+def _refuse_names(history: History) -> None:
+    """Branch and remote stand in every manifest, and in MLflow's tags."""
+    for what, name in (("branch", history.branch), ("remote's address", history.remote)):
+        if name is not None and (cleaned := clean(name)) != name:
+            raise CapsuleRefused(
+                f"the git {what} holds what looks like a secret, and it would stand in every manifest",
+                stored=shown(cleaned),
+                fix=f"Change it (`git {'branch -m' if what == 'branch' else 'remote set-url'}`); if the secret was ever "
+                "shared, revoke it",
             )
 
 

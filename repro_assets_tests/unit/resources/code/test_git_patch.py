@@ -182,6 +182,14 @@ def test_a_file_called_like_a_secret_that_was_just_renamed_does_not_come_back_wi
     assert token not in text
 
 
+def test_a_password_that_was_just_removed_does_not_come_back_with_the_patch(repository, store):
+    write(repository, {"p/key.py": "DB_PASSWORD = 'kR7v" + "Q2mm'\n"})
+    commit(repository)
+    write(repository, {"p/key.py": "DB_PASSWORD = None\n"})
+
+    assert b"Q2mm" not in patch_of(repository, store)
+
+
 def test_a_secret_that_was_just_removed_from_the_tree_does_not_come_back_with_the_patch(repository, store):
     write(repository, {"p/key.py": KEY, "p/a.py": "a = 1\n"})
     commit(repository)

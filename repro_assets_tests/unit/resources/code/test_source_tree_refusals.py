@@ -71,6 +71,38 @@ def test_a_secret_stops_the_capture_with_name_and_line_and_nothing_is_stored(pla
     assert not store.exists()
 
 
+def test_a_password_in_a_source_stops_the_capture_with_name_and_line(plain, store):
+    write(plain, {"p/keys.py": "x = 1\nDB_PASSWORD = 'kR7v" + "Q2mm'\n"})
+
+    with pytest.raises(CapsuleRefused, match=r"p/keys\.py:2.*a name that says secret.*repro: no secret") as refused:
+        capture(plain, store)
+    assert "kR7v" not in str(refused.value)
+    assert not store.exists()
+
+
+@pytest.mark.parametrize("line", ["DB_PASSWORD = 'changeme1'", "DB_PASSWORD = 'kR7v" + "Q2mm'  # repro: no secret"])
+def test_a_line_that_opens_nothing_stops_no_capture(plain, store, line):
+    write(plain, {"p/keys.py": f"{line}\n"})
+
+    assert capture(plain, store).files == 5
+
+
+@pytest.mark.parametrize("what", ["branch", "remote's address"])
+def test_a_branch_or_remote_that_holds_a_secret_stops_the_capture(repository, store, what):
+    token = KINDS["GitHub token"]
+    if what == "branch":
+        git(repository, "checkout", "-q", "-b", f"fix/{token}")
+    else:
+        git(repository, "remote", "add", "origin", f"https://git.example.org/{token}/p.git")
+
+    with pytest.raises(
+        CapsuleRefused, match=rf"the git {what} holds what looks like a secret.*\(redacted\)"
+    ) as refused:
+        capture(repository, store)
+    assert token not in str(refused.value)
+    assert not store.exists()
+
+
 @pytest.mark.parametrize("way", ["a file", "a folder", "the target of a link"])
 def test_a_name_that_looks_like_a_secret_stops_the_capture(plain, store, way):
     token = KINDS["GitHub token"]
