@@ -155,20 +155,6 @@ def test_the_same_key_again_reuses_everything_without_a_jvm_or_an_mlflow_run(dem
     assert not (tmp_path / "a-jvm-was-started").exists()
 
 
-def test_a_model_of_reused_features_is_not_fitted_by_other_threads_than_the_cluster_file_s(
-    demo: Demo, tmp_path: Path
-) -> None:
-    """Nothing of it needs Spark, so no session compares the process with the file."""
-    installation, key = demo.installation, demo.runs[0]["key"]
-    before = set((installation.var / "lake" / "model" / key).iterdir())
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
-    done = installation.repro("run", key, "--set", "model.C=2.0", env={**java_that_refuses(tmp_path), **threads})
-    assert done.returncode == 2
-    assert "cluster local-v1 needs other variables" in done.stderr
-    assert set((installation.var / "lake" / "model" / key).iterdir()) == before
-    assert not (tmp_path / "a-jvm-was-started").exists()
-
-
 def test_versions_lists_the_keys_in_commit_order_with_what_became_of_them(demo: Demo) -> None:
     rows = demo.installation.json("versions")["versions"]
     assert [row["key"] for row in rows] == [run["key"] for run in demo.runs]

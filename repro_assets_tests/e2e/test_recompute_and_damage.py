@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from repro_assets.sample.generate import generate
-from repro_assets_tests.installation import Installation
+from repro_assets_tests.installation import Installation, java_that_refuses
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -209,6 +209,21 @@ def test_real_files_do_not_join_a_table_that_holds_the_sample(
     assert done.returncode == 2
     assert "the table holds the generated sample" in done.stderr
     assert len(installation.json("versions")["versions"]) == 1
+
+
+def test_a_model_of_reused_features_is_not_fitted_by_other_threads_than_the_cluster_file_s(
+    one_run: tuple[Installation, str], tmp_path: Path
+) -> None:
+    """Nothing of it needs Spark, so no session compares the process with the file."""
+    installation, key = one_run
+    models = installation.var / "lake" / "model" / key
+    before = set(models.iterdir())
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
+    done = installation.repro("run", key, "--set", "model.C=2.0", env={**java_that_refuses(tmp_path), **threads})
+    assert done.returncode == 2
+    assert "cluster local-v1 needs other variables" in done.stderr
+    assert set(models.iterdir()) == before
+    assert not (tmp_path / "a-jvm-was-started").exists()
 
 
 def test_nothing_is_left_running_in_mlflow_after_all_that(one_run: tuple[Installation, str]) -> None:
