@@ -37,7 +37,8 @@ _TESTS = re.compile(r"(?i)(?:^|[/_.-])(?:tests?|testing|conftest|fixtures?)(?:[/
 # Places, dotted names, colours, rules of grammars (`@rematch`).
 _NO_VALUE = re.compile(rb"[./~]{0,2}/|\w+://|[\w-]+(?:\.[A-Za-z_][\w-]*)+$|#[0-9A-Fa-f]{3,8}$|@[A-Za-z]+$")
 # Words and names of words; a version or number may follow (`oauth2`, `sha256`, `v1beta1`), but `hunter2` is a password.
-_PLAIN_WORD = re.compile(rb"(?:[A-Za-z]+[-_.:/@]*)+")
+# One class, no repetition within another: that would try every way to cut a row of letters before it says no.
+_PLAIN_WORD = re.compile(rb"[A-Za-z][A-Za-z\-_.:/@]*")
 _WORD = re.compile(rb"[A-Za-z]+[-_.:]?\d{0,3}|(?:[A-Za-z]+\d{0,2}[-_.:/@]+)+[A-Za-z]*\d{0,2}")
 _LONG = 20
 

@@ -123,7 +123,7 @@ RULES: tuple[SecretRule, ...] = (
     _rule(
         "an Azure storage key",
         ("fs.azure.account.key",),
-        r"fs\.azure\.account\.key[\w.-]{0,100}[\"']?\s*[=:,]?\s*[\"']?[A-Za-z0-9+/]{80,}={0,2}",
+        r"fs\.azure\.account\.key[\w.-]{0,100}[\"']?\s{0,20}[=:,]?\s{0,20}[\"']?[A-Za-z0-9+/]{80,}={0,2}",
     ),
     # Between name and value: a file of properties, JSON, a call, or Hadoop's XML.
     _rule(
@@ -138,7 +138,7 @@ RULES: tuple[SecretRule, ...] = (
         "a password in an address",
         ("://",),
         rf"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>{{}}$`\\]*:(?!{_PLACEHOLDERS}@|\$|/|\d+/|port/)"
-        r"(?:[^\s@\"'<>{}$`%\\]|%[0-9A-Fa-f]{2}|\$(?![{(])){3,}@[A-Za-z0-9\[]",
+        r"(?:[^\s@\"'<>{}$`%\\]|%[0-9A-Fa-f]{2}|\$(?![{(])){3,2000}@[A-Za-z0-9\[]",
     ),
     _rule(
         "a password in an address",

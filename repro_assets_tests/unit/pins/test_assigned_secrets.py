@@ -86,6 +86,15 @@ def test_a_long_row_of_letters_costs_no_time() -> None:
     assert find_assigned(b"password" * 100_000, "a.py") is None
 
 
+@pytest.mark.parametrize("name", ["password", "token"])
+@pytest.mark.parametrize("row", ["a", "aB", "a-", "pass", "a1-"])
+def test_a_long_value_is_judged_at_once(name, row) -> None:
+    """Tried in every way to cut it into words, it would never end."""
+    value = (row * 200)[:198] + "!9"
+
+    assert find_assigned(f'{name} = "{value}"'.encode(), "a.py") is not None
+
+
 def test_no_file_of_this_project_has_one() -> None:
     listed = subprocess.run(["git", "-C", str(PROJECT), "ls-files", "-z"], check=True, capture_output=True).stdout
     names = [name for name in listed.decode().split("\0") if name and (PROJECT / name).is_file()]

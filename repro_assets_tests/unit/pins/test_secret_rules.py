@@ -202,3 +202,11 @@ def test_no_file_of_this_project_looks_like_a_secret():
 
     assert len(files) > 400
     assert [str(path) for path in files if find_secret(path.read_bytes())] == []
+
+
+@pytest.mark.parametrize(
+    "text", [b"fs.azure.account.key" + b" " * 400_000, b"://" + b"a://b:c" * 10_000], ids=["blanks", "addresses"]
+)
+def test_a_long_row_of_what_may_begin_a_secret_is_searched_once(text) -> None:
+    """Searched from every place to its end, it would take minutes."""
+    assert find_secret(text) is None
