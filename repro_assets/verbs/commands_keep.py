@@ -146,6 +146,7 @@ def forget(table: str, person: str, why: str, dry_run: bool, safe_hours: float, 
     from repro_assets.verbs.vacuum import require_own
 
     here, raw_tables, safe_age = settings_module.load(), RawTables(), _hours(safe_hours)
+    verb.require_searchable(table, person, raw_tables)
     verb.require_discreet(why, person)
     require_own(raw_tables)
 

@@ -18,11 +18,11 @@ from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, kept_keys, 
 from repro_assets.resources import storage
 from repro_assets.resources.keeping.leftovers import is_output_path
 from repro_assets.resources.keeping.person_in_log import log_files_with
-from repro_assets.resources.keeping.person_search import as_value, files_with
+from repro_assets.resources.keeping.person_search import as_value, files_with, require_spelled
 from repro_assets.resources.keeping.person_texts import is_named, places_with
-from repro_assets.resources.raw.column_names import stored_names
+from repro_assets.resources.raw import column_names
 from repro_assets.resources.raw.expiry import FORGET
-from repro_assets.resources.raw.row_deletion import column_type, delete_rows
+from repro_assets.resources.raw.row_deletion import delete_rows
 from repro_assets.resources.raw.table_vacuum import found_files, needed_files, recorded_files, remove_files
 from repro_assets.resources.tracking.store import redacted, sqlite_file
 from repro_assets.verbs import unpin
@@ -92,12 +92,12 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
         holders: Everybody who needs a data version.
 
     Raises:
-        BadInput: Another table, or an id of another type.
+        BadInput: As `require_searchable`.
         DataDamaged: A file can't be searched.
     """
-    _require_searchable(table, raw_tables)
+    require_searchable(table, person, raw_tables)
     uri = raw_tables.uri(table)
-    columns = stored_names(uri, EXPERIMENT.split_key)
+    columns = column_names.stored_names(uri, EXPERIMENT.split_key)
     files = files_with(uri, [file.path for file in found_files(uri)], columns, person)
     logged = needed_files(uri)
     recorded = recorded_files(raw_tables.records, table, uri)
@@ -158,6 +158,22 @@ def forget(
     young = _remove_what_still_holds(wanted.table, person, _anew(raw_tables), ways, [*already, *wanted.keys])
     ways.collect(wanted.keys)
     return young
+
+
+def require_searchable(table: str, person: str, raw_tables: RawTables) -> None:
+    """Refuse what can't be searched for: first of all, since everything else asks for the id as it is spelt.
+
+    Raises:
+        BadInput: Another table, none, or an id of another type or in another spelling.
+        DataDamaged: The table's log can't be read.
+    """
+    if table != EXPERIMENT.split_table.name:
+        raise BadInput(
+            "not the table that has a row per person", stored=repr(table)[:80], expected=EXPERIMENT.split_table.name
+        )
+    if not raw_tables.versions(table):
+        raise BadInput("there is no such raw table", where=raw_tables.uri(table))
+    require_spelled(person, column_names.column_type(raw_tables.uri(table), EXPERIMENT.split_key))
 
 
 def require_discreet(why: str, person: str) -> None:
@@ -222,15 +238,6 @@ def document(wanted: ForgetPlan, *, dry_run: bool) -> dict[str, Any]:
     return {"schema": SCHEMA, "dry_run": dry_run, **asdict(wanted)}
 
 
-def _require_searchable(table: str, raw_tables: RawTables) -> None:
-    if table != EXPERIMENT.split_table.name:
-        raise BadInput(
-            "not the table that has a row per person", stored=repr(table)[:80], expected=EXPERIMENT.split_table.name
-        )
-    if not raw_tables.versions(table):
-        raise BadInput("there is no such raw table", where=raw_tables.uri(table))
-
-
 def versions_with(files: Collection[str], *needed: Mapping[int, Collection[str]]) -> tuple[int, ...]:
     """Versions that need one of some files, ascending.
 
@@ -265,7 +272,7 @@ def _by_hand(settings: Settings, person: str) -> list[str]:
 
 def _rewrite_newest(spark: SparkSession, uri: str, person: str) -> None:
     column = EXPERIMENT.split_key
-    delete_rows(spark, uri, column, as_value(person, column_type(spark, uri, column)))
+    delete_rows(spark, uri, column, as_value(person, column_names.column_type(uri, column)))
 
 
 def _remove_what_still_holds(
@@ -275,7 +282,7 @@ def _remove_what_still_holds(
     uri = raw_tables.uri(table)
     found = found_files(uri)
     logged = needed_files(uri)
-    columns = stored_names(uri, EXPERIMENT.split_key)
+    columns = column_names.stored_names(uri, EXPERIMENT.split_key)
     left = set(files_with(uri, [file.path for file in found], columns, person))
     if left and logged and left & logged[-1].files:
         raise Outside(

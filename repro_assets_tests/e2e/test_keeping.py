@@ -142,7 +142,9 @@ def test_a_person_is_forgotten_everywhere_and_the_runs_that_are_lost_are_listed(
     named_before = naming(installation, person)
     nobody = installation.repro("forget", "job_changes", "987654321", "--why", "asked")
     indiscreet = installation.repro("forget", "job_changes", str(person), "--why", f"asked by {person}")
-    assert (nobody.returncode, indiscreet.returncode) == (2, 2)
+    respelt = installation.repro("forget", "job_changes", f"0{person}", "--why", f"asked by {person}")
+    assert (nobody.returncode, indiscreet.returncode, respelt.returncode) == (2, 2, 2)
+    assert "not spelt as its column has it" in respelt.stderr
     assert "nobody of that id is found" in nobody.stderr
     assert "the reason names the person" in indiscreet.stderr
     assert (naming(installation, person), bool(files_with(installation, person))) == (named_before, True)

@@ -46,6 +46,22 @@ def as_value(person: str, kind: pa.DataType) -> Any:
         raise BadInput("not an id of the table's type", stored=repr(person)[:60], expected=str(kind)) from error
 
 
+def require_spelled(person: str, kind: pa.DataType) -> None:
+    """Refuse an id in another spelling than the one that texts, logs and Delta's statistics have it in.
+
+    Rows are found by value and texts by spelling: of `04711` the rows would go, and the texts would not be told.
+
+    Raises:
+        BadInput: It is spelt otherwise, or none of that type; the id is not repeated.
+    """
+    if str(as_value(person, kind)) != person:
+        raise BadInput(
+            "the id is not spelt as its column has it",
+            expected=str(kind),
+            fix="Give it as the table shows it: no leading zeros, no other base; nothing was done",
+        )
+
+
 def _holds(uri: str, columns: Collection[str], person: str) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 from repro_assets.errors import Outside
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import SparkSession
-
-
-def column_type(spark: SparkSession, uri: str, column: str) -> pa.DataType:
-    """Type of a column as the table has it now."""
-    frame = spark.read.format("delta").load(uri)
-    return frame.select(f"`{column}`").limit(0).toArrow().schema.field(0).type
 
 
 def delete_rows(spark: SparkSession, uri: str, column: str, value: Any) -> None:
@@ -28,7 +21,7 @@ def delete_rows(spark: SparkSession, uri: str, column: str, value: Any) -> None:
         spark: An open session.
         uri: The table.
         column: The rows' key.
-        value: What it is in these rows, as `column_type` has it.
+        value: What it is in these rows, in the column's type.
 
     Raises:
         Outside: Spark or another writer stopped it.

@@ -21,6 +21,7 @@ from repro_assets.verbs.forget import (
     require_discreet,
     require_forgotten,
     require_found,
+    require_searchable,
     require_unused,
     split_young,
     versions_with,
@@ -67,6 +68,17 @@ def test_an_id_that_nobody_has_is_said_to_be_nobodys(state) -> None:
     require_found(somebody)
     with pytest.raises(BadInput, match=r"nobody of that id is found.*nothing was done"):
         require_found(nobody)
+
+
+@pytest.mark.parametrize("spelling", ["04711", "0x1267", "0X1267", "00004711"])
+def test_an_id_that_is_spelt_otherwise_than_its_column_has_it_is_refused(state, spelling) -> None:
+    """Rows are found by value, texts and the reason by spelling."""
+    tables = people(state)
+    require_searchable(TABLE, "4711", tables)
+    for ask in (lambda: require_searchable(TABLE, spelling, tables), lambda: plan(TABLE, spelling, state, tables, [])):
+        with pytest.raises(BadInput, match=r"not spelt as its column has it.*nothing was done") as refused:
+            ask()
+        assert spelling not in str(refused.value)
 
 
 def test_texts_and_databases_that_name_the_person_are_told(state) -> None:
