@@ -197,7 +197,7 @@ def find_secret(content: bytes) -> SecretFound | None:
         The first rule that matches (in the order of `RULES`) outside of lines that are `ALLOWED`, and the line, counted
         from 1; None if there is none.
     """
-    text = _as_ascii_compatible(content)
+    text = as_ascii_compatible(content)
     for rule in RULES:
         if not any(hint in text for hint in rule.hints):
             continue
@@ -213,7 +213,7 @@ def is_allowed(text: bytes, match: re.Match[bytes]) -> bool:
     return ALLOWED in text[text.rfind(b"\n", 0, match.start()) + 1 : end if end >= 0 else len(text)]
 
 
-def _as_ascii_compatible(content: bytes) -> bytes:
+def as_ascii_compatible(content: bytes) -> bytes:
     """UTF-16, which some editors write, would hide every ASCII pattern behind zero bytes."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", errors="replace").encode()

@@ -25,6 +25,8 @@ FOUND = {
     "in a notebook": '"source": ["password = \\"kR7vQ2mm\\""]',
     "YAML": "password: 'kR7vQ2mm'",
     "a word that is said of keys inside": "pwd = 'monkey12!'",
+    "every sign of a keyboard": "password = 'kR7,v;Q$2(m)+[m]%'",
+    "half an angle": 'password = "kR7>vQ2mm"',
 }
 PASSING = {
     "nothing": 'password = ""',
@@ -50,6 +52,39 @@ PASSING = {
     "the token of a library": 'publicKeyToken="1fc8b3b9a1e18e3b"',
     "a colour": 'Token: "#f8f8f2"',
     "digits": 'token = "20200611"',
+    "a command": 'password = "$(pass1)"',
+    "a variable of the shell": 'password = "$DB_PASSWORD2"',
+    "a format": 'password = "%(password1)s"',
+    "an older format": 'password = "p%s1word"',
+    "a name in angles inside": 'password = "me-<id>-1"',
+    "the pattern of a lexer": 'token = "[a-z][a-z0-9]*"',
+}
+# Without quotes, in a file of settings.
+SETTINGS = {
+    ".env": "DB_PASSWORD=kR7vQ2mm",
+    "deploy/.env.production": "export API_KEY=9f8e7d6c5b4a",
+    "prod.env": "SECRET=kR7v,Q2;m(m)$x",
+    "alembic.ini": "password = kR7vQ2mm",
+    "setup.cfg": "password = kR7v%Q2mm  # of the index",
+    "redis.conf": "access_key = kR7v#Q2mm",
+    "log.properties": "ssl.keystore.password=kR7<Q2mm",
+    "chart/values.yaml": "  dbPassword: kR7vQ2mm",
+    "compose.yml": "      - POSTGRES_PASSWORD=kR7vQ2mm\r",
+    "app.toml": "password = kR7vQ2mm",
+}
+NO_SETTING = {
+    "a variable": "password: ${DB_PASSWORD1}",
+    "a secret of a workflow": "token: ${{secrets.TOKEN1}}",
+    "a template": "password: {{ db_password1 }}",
+    "an option of the file": "password = %(password1)s",
+    "a name in angles": "password: <password-1>",
+    "another place": "password: *password1",
+    "an encrypted value": "password: ENC[AES256_GCM,data:kR7vQ2mm]",
+    "an image": "image: registry/secret:v1.2.3",
+    "a sentence": "password: has 8 letters or more",
+    "a version": "secret==1.2.3rc1",
+    "about one": "token_file: kR7vQ2mm",
+    "a word": "secret: warehouse-reader-v2",
 }
 
 
@@ -64,6 +99,28 @@ def test_a_literal_is_found_with_its_line(line) -> None:
 @pytest.mark.parametrize("line", PASSING.values(), ids=list(PASSING))
 def test_what_opens_nothing_passes(line) -> None:
     assert find_assigned(f"{line}\n".encode(), "p/a.py") is None
+
+
+@pytest.mark.parametrize(("path", "line"), SETTINGS.items(), ids=list(SETTINGS))
+def test_in_a_file_of_settings_the_rest_of_the_line_is_found(path, line) -> None:
+    found = find_assigned(f"x: 1\n{line}\ny: 2\n".encode(), path)
+
+    assert found is not None
+    assert found.line == 2
+
+
+@pytest.mark.parametrize("line", NO_SETTING.values(), ids=list(NO_SETTING))
+def test_a_setting_that_opens_nothing_passes(line) -> None:
+    assert find_assigned(f"{line}\n".encode(), "p/a.yaml") is None
+
+
+def test_without_quotes_a_source_says_no_literal() -> None:
+    assert find_assigned(b"password = kR7vQ2mm", "a.py") is None
+
+
+@pytest.mark.parametrize("path", ["a.py", "a.ini"])
+def test_a_file_in_utf_16_is_searched_too(path) -> None:
+    assert find_assigned("x\npassword = 'kR7vQ2mm'\n".encode("utf-16"), path).line == 2
 
 
 @pytest.mark.parametrize("path", ["tests/a.py", "p/test_a.py", "p_tests/unit/a.py", "p/a_test.go", "p/conftest.py"])
