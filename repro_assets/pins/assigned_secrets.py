@@ -48,7 +48,10 @@ _STOCK = re.compile(
     rb"(?i)(?:(?:my|the|a|an|some|super|default|db|api|secret|password|passwd|pass|pwd|token|key|test|demo|foo|bar|admin|root|"
     rb"user|none|null|s3cr3t|p4ssw0rd|passw0rd)[-_.]?)+[0-9]{0,6}!?"
 )
-_TESTS = re.compile(r"(?i)(?:^|[/_.-])(?:tests?|testing|conftest|fixtures?)(?:[/_.-]|$)")
+# Whole names: `test-cluster` is a place where something runs.
+_TESTS = re.compile(
+    r"(?i)(?:^|/)(?:(?:tests?|\w+_tests|testing|fixtures)/|(?:test_[^/]*\.py|[^/]*_test\.[^/.]+|conftest\.py)$)"
+)
 # Places, dotted names (of a grammar with the number of a group), colours, rules of grammars (`@rematch`).
 _NO_VALUE = re.compile(
     rb"[./~]{0,2}/|\w+://|@?[\w-]+(?:\.(?:[A-Za-z_][\w-]*(?:\$S?\dx?)?|\$S?\dx?))+$|#[0-9A-Fa-f]{3,8}$|@[A-Za-z]+$"

@@ -123,12 +123,35 @@ def test_a_file_in_utf_16_is_searched_too(path) -> None:
     assert find_assigned("x\npassword = 'kR7vQ2mm'\n".encode("utf-16"), path).line == 2
 
 
-@pytest.mark.parametrize("path", ["tests/a.py", "p/test_a.py", "p_tests/unit/a.py", "p/a_test.go", "p/conftest.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tests/a.py",
+        "p/test_a.py",
+        "p_tests/unit/a.py",
+        "p/testing/a.ini",
+        "fixtures/.env",
+        "p/a_test.go",
+        "p/conftest.py",
+    ],
+)
 def test_below_a_folder_of_tests_nothing_is_looked_for(path) -> None:
     assert find_assigned(b'password = "kR7vQ2mm"', path) is None
 
 
-@pytest.mark.parametrize("path", ["p/attest.py", "p/latest/a.py", "contests.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "p/attest.py",
+        "p/latest/a.py",
+        "contests.py",
+        "deploy/test-cluster/a.py",
+        "test.env/a.py",
+        "my.test/a.py",
+        "test_cluster/a.py",
+        "tests",
+    ],
+)
 def test_a_name_that_only_sounds_like_tests_is_looked_into(path) -> None:
     assert find_assigned(b'password = "kR7vQ2mm"', path) is not None
 
