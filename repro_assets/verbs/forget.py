@@ -18,6 +18,7 @@ from repro_assets.pins.retention import SAFE_AGE, FoundFile, Holder, kept_keys, 
 from repro_assets.resources import storage
 from repro_assets.resources.keeping.leftovers import is_output_path
 from repro_assets.resources.keeping.person_in_log import log_files_with
+from repro_assets.resources.keeping.person_records import records_with
 from repro_assets.resources.keeping.person_search import as_value, files_with, require_spelled
 from repro_assets.resources.keeping.person_texts import is_named, places_with
 from repro_assets.resources.raw import column_names
@@ -67,7 +68,7 @@ class ForgetPlan:
         runs: Who can't count on them any more; these runs can't be reproduced.
         outputs: Output files that hold the person, relative to the lake.
         by_hand: Places that are only found, not changed: texts in MLflow or its address where the store is another's,
-            logs, Dagster's history, workspaces that were kept, the table's log, files in the lake that are nobody's
+            logs, Dagster's history, reasons written down before, workspaces that were kept, the table's log, files in the lake that are nobody's
             output.
     """
 
@@ -117,6 +118,7 @@ def plan(table: str, person: str, settings: Settings, raw_tables: RawTables, hol
         outputs=tuple(sorted(outputs)),
         by_hand=(
             *_by_hand(settings, person),
+            *records_with(raw_tables.records, person),
             *log_files_with(uri, columns, person),
             *(storage.join(settings.lake, path) for path in holding if path not in outputs),
         ),
@@ -260,8 +262,9 @@ def _lake_files(lake: str) -> list[str]:
 def _by_hand(settings: Settings, person: str) -> list[str]:
     database = sqlite_file(settings.mlflow_tracking_uri)
     is_own = database is not None and database.is_relative_to(settings.var)
-    roots = [settings.var / "mlflow", *([database] if database and is_own else []), settings.var / "logs"]
-    found = [place for root in (*roots, settings.dagster_home) for place in places_with(root, person)]
+    own = [settings.var / name for name in ("mlflow", "logs", "clusters")]
+    roots = [*own, *([database] if database and is_own else []), settings.dagster_home]
+    found = [place for root in roots for place in places_with(root, person)]
     workspaces = sorted((settings.var / "reproductions").glob("*"))
     return [
         *([] if is_own else [redacted(settings.mlflow_tracking_uri)]),

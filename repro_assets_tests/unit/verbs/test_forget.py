@@ -13,6 +13,8 @@ from deltalake import write_deltalake
 
 from repro_assets.errors import BadInput, DataDamaged
 from repro_assets.pins.retention import FoundFile
+from repro_assets.resources.raw.expiry import record_vacuum
+from repro_assets.resources.raw.given_up import give_up
 from repro_assets.resources.raw.raw_tables import RawTables
 from repro_assets.settings import Settings
 from repro_assets.verbs.forget import (
@@ -94,6 +96,25 @@ def test_texts_and_databases_that_name_the_person_are_told(state) -> None:
 
     found = plan(TABLE, "4711", state, tables, []).by_hand
     assert found == (str(model), f"{folder / 'mlflow.db'} (tables params)")
+
+
+def test_reasons_written_down_before_and_logs_of_clusters_that_name_the_person_are_told(state) -> None:
+    tables = people(state)
+    key = f"covid_cases-v000000--{TABLE}-v000000"
+    give_up(tables.records, key, "asked by person_4711")
+    give_up(tables.records, key.replace("v000000--", "v000001--"), "asked by 47110")
+    record_vacuum(tables, TABLE, "named", {"who": "4711@host", "expired": []})
+    record_vacuum(tables, TABLE, "other", {"who": "me@host", "expired": [4711], "when": "4711-01-01"})
+    log = state.var / "clusters" / "standalone" / "worker.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("no row for 4711\n")
+
+    found = plan(TABLE, "4711", state, tables, []).by_hand
+    assert found == (
+        str(log),
+        f"{tables.records}/_given_up/{key}.json",
+        f"{tables.records}/_vacuums/{TABLE}/named.json",
+    )
 
 
 def test_a_damaged_file_stops_it_before_anything_is_done(state) -> None:
