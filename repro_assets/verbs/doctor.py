@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro_assets.errors import DataDamaged, Outside, ReproError
 from repro_assets.experiment import EXPERIMENT
+from repro_assets.feeds.delta_commit import PERSONS_PROPERTIES
 from repro_assets.pins.compute import parse_cluster
 from repro_assets.pins.preflight import RETENTION_PROPERTIES, retention
 from repro_assets.pins.version_file import read_digests, verify_file
@@ -105,7 +106,11 @@ def retention_statement(uri: str, wanting: Sequence[str]) -> str:
         uri: Of the table.
         wanting: Properties that are to be set; what is longer than that stays as it is.
     """
-    properties = ", ".join(f"'{name}' = '{_KEPT_FOR}'" for name in wanting)
+    return _statement(uri, dict.fromkeys(wanting, _KEPT_FOR))
+
+
+def _statement(uri: str, wanted: Mapping[str, str]) -> str:
+    properties = ", ".join(f"'{name}' = '{value}'" for name, value in wanted.items())
     path = uri.removeprefix("file://").replace("`", "``")
     return f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({properties});"
 
@@ -208,6 +213,22 @@ def _raw_tables(_: object, raw_tables: RawTables) -> Iterator[Complaint]:
         yield Complaint(said, retention_statement(uri, wanting))
 
 
+def _persons(_: object, raw_tables: RawTables) -> Iterator[Complaint]:
+    """Of the table of persons: smallest and largest ids in the log outlive whoever is forgotten."""
+    table = EXPERIMENT.split_table.name
+    if not raw_tables.versions(table):
+        return
+    uri = raw_tables.uri(table)
+    properties = table_properties(uri, table)
+    wanting = {name: value for name, value in PERSONS_PROPERTIES.items() if properties.get(name) != value}
+    if wanting:
+        said = ", ".join(f"{name} is {properties.get(name, 'not set')}" for name in wanting)
+        yield Complaint(
+            f"the log of {table} keeps the smallest and the largest id of each file, whoever is forgotten: {said}",
+            _statement(uri, wanting),
+        )
+
+
 def _kept_for(name: str, properties: Mapping[str, str]) -> timedelta:
     kept = retention({one: value for one, value in properties.items() if one == name})
     return {RETENTION_PROPERTIES[0]: kept.log, RETENTION_PROPERTIES[1]: kept.deleted_files}[name]
@@ -222,4 +243,5 @@ CHECKS: dict[str, Check] = {
     "databases": _databases,
     "runs": _runs,
     "raw tables": _raw_tables,
+    "persons": _persons,
 }

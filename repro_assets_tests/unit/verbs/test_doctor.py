@@ -35,8 +35,8 @@ def only(name: str, here: Settings) -> tuple[Complaint, ...]:
     return found.complaints
 
 
-def raw_table(here: Settings, properties: dict[str, str]) -> None:
-    folder = Path(here.lake.removeprefix("file://")) / "raw" / "covid_cases"
+def raw_table(here: Settings, properties: dict[str, str], name: str = "covid_cases") -> None:
+    folder = Path(here.lake.removeprefix("file://")) / "raw" / name
     write_deltalake(folder, pa.table({"a": [1]}), configuration=properties)
 
 
@@ -85,6 +85,22 @@ def test_a_raw_table_with_both_is_well(here) -> None:
     raw_table(here, DECADE)
 
     assert only("raw tables", here) == ()
+
+
+@pytest.mark.parametrize("stored", [{}, {"delta.dataSkippingNumIndexedCols": "32"}], ids=["unset", "another"])
+def test_a_table_of_persons_whose_log_keeps_ids_gets_the_statement(here, stored) -> None:
+    raw_table(here, stored, "job_changes")
+
+    (complaint,) = only("persons", here)
+    assert "the log of job_changes keeps the smallest and the largest id" in complaint.what
+    assert complaint.fix.endswith("/raw/job_changes` SET TBLPROPERTIES ('delta.dataSkippingNumIndexedCols' = '0');")
+
+
+def test_a_table_of_persons_whose_log_keeps_no_ids_is_well_and_so_is_one_of_no_persons(here) -> None:
+    raw_table(here, {"delta.dataSkippingNumIndexedCols": "0"}, "job_changes")
+    raw_table(here, {})
+
+    assert only("persons", here) == ()
 
 
 def test_the_statement_of_a_table_in_an_object_store_names_its_uri() -> None:
