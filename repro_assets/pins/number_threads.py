@@ -18,7 +18,12 @@ _OPENMP = "OMP_NUM_THREADS"
 _OWN_VARIABLES = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS", "blis": "BLIS_NUM_THREADS"}
 
 
-def require_threads(cluster: ClusterFile, libraries: Sequence[Mapping[str, Any]], cores: Collection[int]) -> None:
+def require_threads(
+    cluster: ClusterFile,
+    libraries: Sequence[Mapping[str, Any]],
+    cores: Collection[int],
+    defaults: Mapping[str, str],
+) -> None:
     """Compare the threads of each loaded library with those that the file's variables give it.
 
     A library takes no more threads than the host has cores, whatever it was told: fewer are right where they are as
@@ -28,13 +33,15 @@ def require_threads(cluster: ClusterFile, libraries: Sequence[Mapping[str, Any]]
         cluster: The declared side.
         libraries: As `threadpoolctl.threadpool_info` lists them.
         cores: How many cores the host has, by every way of counting them: a library may see the physical ones only.
+        defaults: Variables that every entry point sets where they are unset: a library's own one among them wins over
+            OpenMP's, whether the file says it or not.
 
     Raises:
         ClusterMismatch: Names every library that differs, with both counts.
     """
     wrong = []
     for library in libraries:
-        declared, found = _declared(cluster.spark_env_vars, library), library.get("num_threads")
+        declared, found = _declared(cluster.spark_env_vars, defaults, library), library.get("num_threads")
         if declared is None or found is None:
             continue
         if found not in {declared, *(min(declared, count) for count in cores)}:
@@ -47,11 +54,14 @@ def require_threads(cluster: ClusterFile, libraries: Sequence[Mapping[str, Any]]
         )
 
 
-def _declared(variables: Mapping[str, str], library: Mapping[str, Any]) -> int | None:
+def _declared(variables: Mapping[str, str], defaults: Mapping[str, str], library: Mapping[str, Any]) -> int | None:
     """Threads that the file's variables give a library; None where they say nothing of it that is a number."""
     # Built on OpenMP, OpenBLAS asks for OpenMP's variable alone.
     own = None if library.get("threading_layer") == "openmp" else _OWN_VARIABLES.get(str(library.get("internal_api")))
-    said = variables.get(own or _OPENMP) or variables.get(_OPENMP) or ""
+    if not (variables.get(own or _OPENMP) or variables.get(_OPENMP)):
+        return None
+    given = {**defaults, **variables}
+    said = given.get(own or _OPENMP) or given[_OPENMP]
     return int(said) if said.isascii() and said.isdigit() and int(said) else None
 
 

@@ -39,7 +39,7 @@ from repro_assets.resources.spark.effective_settings import effective_settings, 
 from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores, loaded_jars
 from repro_assets.resources.spark.session_start import start
 from repro_assets.resources.spark.standalone_cluster import join
-from repro_assets.settings import DEFAULT_CLUSTER, Settings
+from repro_assets.settings import DEFAULT_CLUSTER, Settings, kernel_variables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -171,7 +171,7 @@ def require_process(cluster: ClusterFile) -> None:
             fix=f"Start a fresh process with `--cluster {cluster.name}`",
         )
     require_variables(cluster, os.environ)
-    require_threads(cluster, blas(), host_cores())
+    require_threads(cluster, blas(), host_cores(), kernel_variables({}))
 
 
 def receipt(cluster: ClusterFile) -> dict[str, Any]:
