@@ -221,7 +221,7 @@ from repro_assets.pins.compute import parse_cluster
 from repro_assets.resources.spark.spark_cluster import open_session
 
 document = json.loads((settings.load().envs / "clusters" / "local-v1.json").read_text())
-document["spark_conf"]["spark.executor.memoryOverhead"] = "x"
+document["spark_conf"][sys.argv[1]] = sys.argv[2]
 try:
     open_session(parse_cluster("other-v1", json.dumps(document)))
 except ReproError as refused:
@@ -229,14 +229,27 @@ except ReproError as refused:
 """
 
 
-def test_a_file_that_spark_refuses_is_one_line_in_spark_s_own_words() -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("spark.executor.memoryOverhead", "x", "'x' in the config \"spark.executor.memoryOverhead\" is invalid"),
+        ("spark.sql.session.timeZone", "Mars/Phobos", "'Mars/Phobos' in the config \"spark.sql.session.timeZone\" is"),
+        ("spark.sql.catalog.spark_catalog", "org.nowhere.Catalog", "Cannot find catalog plugin class for catalog"),
+    ],
+    ids=["by the context", "by the session's first question", "by its first table"],
+)
+def test_a_file_that_spark_refuses_is_one_line_in_spark_s_own_words(setting, value, said) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _REFUSED_BY_SPARK], env=dict(os.environ), capture_output=True, text=True, check=True
+        [sys.executable, "-c", _REFUSED_BY_SPARK, setting, value],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     (message,) = done.stdout.splitlines()
     assert message.startswith("2 Spark refuses cluster other-v1 [envs/clusters/other-v1.json]: stored ")
-    assert "'x' in the config \"spark.executor.memoryOverhead\" is invalid" in message
+    assert said in message
 
 
 # --- page checksums ---------------------------------------------------------------------------------------------

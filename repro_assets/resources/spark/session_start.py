@@ -49,9 +49,9 @@ def start(cluster: ClusterFile, settings: Settings, settings_file: Path | None =
         ClusterUnavailable: The JVM does not start, or the standalone cluster does not let this process in.
     """
     if settings_file is None:
-        with _told_in_one_line(cluster):
+        with told_in_one_line(cluster):
             return _start(cluster, settings)
-    with _secret_given(settings_file), _bounded() as late, _told_in_one_line(cluster, late):
+    with _secret_given(settings_file), _bounded() as late, told_in_one_line(cluster, late):
         return _start(cluster, settings)
 
 
@@ -89,15 +89,24 @@ def start_failure(cluster: ClusterFile, error: BaseException, *, late: bool = Fa
 
 
 def _java_exception(error: BaseException) -> tuple[str | None, str]:
-    """Class and first line of what the JVM raised; no class where it was not the JVM."""
-    raised = getattr(error, "java_exception", None)
+    """Class and first line of what the JVM raised; no class where it was not the JVM.
+
+    py4j hands the exception on; once a session is there, pyspark turns some kinds into its own and keeps it as `_origin`.
+    """
+    raised = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     text = str(raised.getMessage() or "") if raised is not None else str(error)
     kind = str(raised.getClass().getName()) if raised is not None else None
     return kind, (text.strip().splitlines() or [kind or type(error).__name__])[0].rstrip(".")
 
 
 @contextmanager
-def _told_in_one_line(cluster: ClusterFile, late: threading.Event | None = None) -> Generator[None, None, None]:
+def told_in_one_line(cluster: ClusterFile, late: threading.Event | None = None) -> Generator[None, None, None]:
+    """Raise what pyspark raises meanwhile as `start_failure` tells it.
+
+    Args:
+        cluster: That is started or joined, or whose session is asked for the first time.
+        late: Set once this process ended the JVM, since it took too long.
+    """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 

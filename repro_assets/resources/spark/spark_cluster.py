@@ -37,7 +37,7 @@ from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
 from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores, loaded_jars
-from repro_assets.resources.spark.session_start import start
+from repro_assets.resources.spark.session_start import start, told_in_one_line
 from repro_assets.resources.spark.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings, kernel_variables
 
@@ -87,8 +87,8 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
     """Open, or return, this process's session of a cluster file.
 
     Raises:
-        ClusterMismatch: Another cluster is open here, what was read back is not what the file says, or the cluster is
-            one that this project does not run on.
+        ClusterMismatch: Another cluster is open here, Spark refuses what the file says, what was read back is not what
+            the file says, or the cluster is one that this project does not run on.
         ClusterUnavailable: The standalone cluster is not up, not whole, or does not let this process in.
     """
     here = settings or settings_module.load()
@@ -105,9 +105,10 @@ def open_session(cluster: str | ClusterFile = DEFAULT_CLUSTER, settings: Setting
         session = start(wanted, here)
     _Process.cluster, _Process.session = wanted, session
     try:
-        _require_declared(wanted, session)
-        # At its first query Delta's extension sets what it needs of the session (`spark.sql.parquet.fieldId…`).
-        session.sql("SELECT 1")
+        # Spark looks at most `spark.sql.…` settings when they are first needed, and not when it starts.
+        with told_in_one_line(wanted):
+            _require_declared(wanted, session)
+            _use(session)
         _Process.opened = standing_settings(session)
     except BaseException:
         close_session()
@@ -192,6 +193,14 @@ def receipt(cluster: ClusterFile) -> dict[str, Any]:
         now = standing_settings(_Process.session, known=_Process.opened["hadoop"])
         require_unchanged(_Process.cluster, _Process.opened, now)
     return compute_receipt(_Process.session, declared=_Process.cluster.settings())
+
+
+def _use(session: SparkSession) -> None:
+    """Let a session set and load what it does at its first query, so that it stands before settings are noted."""
+    # Delta's extension sets what it needs of the session (`spark.sql.parquet.fieldId…`).
+    session.sql("SELECT 1")
+    # The class of `spark.sql.catalog.spark_catalog`, which the first table would load.
+    session._jsparkSession.sessionState().catalogManager().v2SessionCatalog()
 
 
 def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:

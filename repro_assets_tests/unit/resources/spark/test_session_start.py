@@ -24,6 +24,21 @@ class Raised(Exception):
         self.java_exception = SimpleNamespace(getMessage=lambda: said, getClass=lambda: name)
 
 
+class Captured(Exception):
+    """As pyspark raises it once there is a session: its own class, the JVM's exception in `_origin`."""
+
+    def __init__(self, kind: str, said: str) -> None:
+        super().__init__(f"{said}\n\nJVM stacktrace:\n...")
+        self._origin = Raised(kind, said).java_exception
+
+
+def test_what_spark_refuses_once_there_is_a_session_is_the_file_s_too() -> None:
+    told = start_failure(LOCAL, Captured("org.apache.spark.SparkIllegalArgumentException", "'abc' is invalid"))
+
+    assert isinstance(told, ClusterMismatch)
+    assert "Spark refuses cluster local-v1 [envs/clusters/local-v1.json]: stored 'abc' is invalid." in str(told)
+
+
 @pytest.mark.parametrize("cluster", [LOCAL, WORKERS], ids=["local", "standalone"])
 @pytest.mark.parametrize("kind", ["org.apache.spark.SparkException", "java.lang.NumberFormatException"])
 def test_what_spark_refuses_of_a_file_is_quoted_and_is_bad_input(cluster, kind) -> None:
