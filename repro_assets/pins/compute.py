@@ -22,8 +22,9 @@ _OWN_SECTION = "repro"
 _OWN_FIELDS = {"master", "driver_memory", "jars"}
 _OWN_FIELDS_ON_DATABRICKS = {"master"}
 _OWN_SETTINGS = {"spark.master", "spark.driver.memory"}
-# Delta notes here which version it has committed last, for whoever asks; nothing is computed by it.
-_NOTED_BY_DELTA = {"spark.databricks.delta.lastCommitVersionInSession"}
+# Nothing is computed by these: Delta notes which version it has committed last, and `builder.appName(…)`, as every
+# example of a step has it, gives the session that is there another title.
+_COMPUTE_NOTHING = {"spark.databricks.delta.lastCommitVersionInSession", "spark.app.name"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 LOCAL, STANDALONE, DATABRICKS = "local", "standalone", "databricks"
@@ -244,7 +245,7 @@ def require_unchanged(
     wrong = [
         _change(setting, place, opened[place].get(setting), settings.get(setting), hidden=setting in hidden)
         for place, settings in sorted(now.items())
-        for setting in sorted({*settings, *opened[place]} - _NOTED_BY_DELTA)
+        for setting in sorted({*settings, *opened[place]} - _COMPUTE_NOTHING)
         if settings.get(setting) != opened[place].get(setting)
     ]
     if wrong:

@@ -126,8 +126,11 @@ def test_defaults_that_hadoop_reads_later_are_no_change(spark: SparkSession, clu
     assert read["parquet.page.verify-checksum.enabled"] == "true"
 
 
-def test_delta_writes_merges_and_reads_without_a_change_of_any_setting(spark: SparkSession, cluster, tmp_path) -> None:
+def test_a_step_with_a_session_of_its_own_title_writes_merges_and_reads_delta_without_a_change_of_any_setting(
+    spark: SparkSession, cluster, tmp_path
+) -> None:
     table = str(tmp_path / "table")
+    assert spark.Builder().appName("a step's own").getOrCreate() is spark
     spark.range(10).write.format("delta").save(table)
     spark.range(5, 15).createOrReplaceTempView("newer")
     spark.sql(f"MERGE INTO delta.`{table}` t USING newer n ON t.id = n.id WHEN NOT MATCHED THEN INSERT *")

@@ -235,6 +235,11 @@ def test_a_setting_that_the_file_leaves_to_spark_is_named_with_both_values(now, 
     assert "fresh process" in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["spark.app.name", "spark.databricks.delta.lastCommitVersionInSession"])
+def test_a_setting_by_which_nothing_is_computed_may_change(name) -> None:
+    require_unchanged(CLUSTER, OPENED, {**OPENED, "session": {**OPENED["session"], name: "other"}})
+
+
 def test_all_settings_that_were_changed_are_named_in_one_line() -> None:
     with pytest.raises(ClusterMismatch, match=r"fs\.x is '2' in hadoop, was '1'; spark\.a is not set in session"):
         require_unchanged(CLUSTER, OPENED, {"session": {"spark.b": "2"}, "hadoop": {"fs.x": "2"}})
