@@ -24,6 +24,7 @@ from repro_assets.pins.data_history import data_versions
 from repro_assets.pins.data_version import decode
 from repro_assets.resources.known_secrets import call_cleanly
 from repro_assets.resources.raw.raw_tables import RawTables
+from repro_assets.resources.spark.spark_cluster import close_changed_session
 from repro_assets.settings import DEFAULT_CLUSTER, DEFAULT_ENVIRONMENT
 
 BACKFILL = "backfill_warm"
@@ -127,7 +128,7 @@ def run_each(
     interrupted: Callable[[], bool],
     observers: Sequence[Observer],
 ) -> list[RunReport]:
-    """Run one key after the other.
+    """Run one key after the other, in one session as long as nobody changes it.
 
     Raises:
         KeyboardInterrupt: Somebody asked to stop; a version that was running then counts as not done.
@@ -140,6 +141,8 @@ def run_each(
         for observer in observers:
             observer.begins(key)
         report = run_one(key)
+        # What a step left behind in the session would fail every version after this one.
+        close_changed_session()
         if report.reason is not None:
             # What an interrupt breaks may look like an error of the version.
             _stop_if(interrupted)

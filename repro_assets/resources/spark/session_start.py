@@ -55,6 +55,21 @@ def start(cluster: ClusterFile, settings: Settings, settings_file: Path | None =
         return _start(cluster, settings)
 
 
+def end_jvm() -> None:
+    """End this process's JVM, if there is one, so that the next session starts another."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    SparkContext._gateway = SparkContext._jvm = None
+    if gateway is None:
+        return
+    gateway.shutdown()
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        process.kill()
+        process.wait()
+
+
 def start_failure(cluster: ClusterFile, error: BaseException, *, late: bool = False) -> ReproError:
     """What a session's failed start is to be told as: in Spark's own words, and by whose fault.
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from repro_assets import settings as settings_module
-from repro_assets.errors import BadInput, ClusterMismatch
+from repro_assets.errors import BadInput, ClusterMismatch, ReproError
 from repro_assets.pins.cluster_use import require_usable
 from repro_assets.pins.compute import (
     DATABRICKS,
@@ -37,7 +37,7 @@ from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
 from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores, loaded_jars
-from repro_assets.resources.spark.session_start import start, told_in_one_line
+from repro_assets.resources.spark.session_start import end_jvm, start, told_in_one_line
 from repro_assets.resources.spark.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings, kernel_variables
 
@@ -140,6 +140,26 @@ def close_session() -> None:
     _Process.cluster = _Process.session = _Process.watch = _Process.opened = None
 
 
+def close_changed_session() -> None:
+    """End this process's session and its JVM, if somebody changed a setting of it, added a jar, or the JVM is gone.
+
+    What is computed next opens another one from the file alone. The JVM goes too: what a step set in it would stay, and
+    a standalone cluster's secret is read by the launcher only.
+    """
+    cluster, session = _Process.cluster, _Process.session
+    if cluster is None or session is None:
+        return
+    from py4j.protocol import Py4JError
+
+    try:
+        _require_settings(cluster, session)
+    except (ReproError, Py4JError, OSError):
+        with suppress(Py4JError, OSError):
+            close_session()
+        _Process.cluster = _Process.session = _Process.watch = _Process.opened = None
+        end_jvm()
+
+
 def require_runnable(cluster: ClusterFile) -> None:
     """Refuse a cluster that this project describes and does not run on.
 
@@ -189,9 +209,6 @@ def receipt(cluster: ClusterFile) -> dict[str, Any]:
     if _Process.session is None or _Process.cluster is None:
         return compute_receipt(None)
     _require_declared(_Process.cluster, _Process.session)
-    if _Process.opened is not None:
-        now = standing_settings(_Process.session, known=_Process.opened["hadoop"])
-        require_unchanged(_Process.cluster, _Process.opened, now)
     return compute_receipt(_Process.session, declared=_Process.cluster.settings())
 
 
@@ -211,11 +228,18 @@ def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
             expected=cluster.spark_version,
             fix="Start a fresh process, in the environment that holds it",
         )
-    require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
-    require_jars(cluster, loaded_jars(session))
+    _require_settings(cluster, session)
     if cluster.kind == STANDALONE:
         wait_for_members(session, cluster)
         require_members(cluster, members(session))
+
+
+def _require_settings(cluster: ClusterFile, session: SparkSession) -> None:
+    """Compare settings and jars with the file and, once the session has opened, with how they stood then."""
+    require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
+    require_jars(cluster, loaded_jars(session))
+    if _Process.opened is not None:
+        require_unchanged(cluster, _Process.opened, standing_settings(session, known=_Process.opened["hadoop"]))
 
 
 def _join(cluster: ClusterFile, settings: Settings) -> tuple[ClusterFile, SparkSession]:
