@@ -88,7 +88,13 @@ _SAID = tuple(
     for pattern in (
         rf"(\b(?:curl|wget|https?)\b{_WORDS_BETWEEN}[\s\"'](?:-u|--user|--proxy-user){_GAP}[^\s:,\"']+:){_SAID_VALUE}",
         rf"(\bsshpass\b{_WORDS_BETWEEN}[\s\"']-p(?:{_GAP})?){_SAID_VALUE}",
-        rf"(\b(?:mysql|mariadb)[a-z-]{{0,20}}\b{_WORDS_BETWEEN}[\s\"']-p)(?![\s\"']){_SAID_VALUE}",
+        # Digits alone after `-p` are more often a port.
+        rf"(\b(?:mysql|mariadb)[a-z-]{{0,20}}\b{_WORDS_BETWEEN}[\s\"']-p)"
+        rf"(?![\s\"']|\d{{1,5}}(?![^\s,\"'])){_SAID_VALUE}",
+        rf"(\b(?:docker|podman|az|oc|helm|skopeo|buildah)\b[\s,\"']{{1,4}}(?:[a-z-]{{1,20}}[\s,\"']{{1,4}}){{0,2}}login\b"
+        rf"{_WORDS_BETWEEN}[\s\"']-p{_GAP}){_SAID_VALUE}",
+        rf"(\bredis-cli\b{_WORDS_BETWEEN}[\s\"']-a{_GAP}){_SAID_VALUE}",
+        rf"(\b(?:sqlcmd|bcp)\b{_WORDS_BETWEEN}[\s\"']-P(?:{_GAP})?){_SAID_VALUE}",
         r"(\blogin\s+[^\s:]+\s+password\s+)\S+",
         # With a digit, a sign or a capital inside: `the password is wrong` is a sentence.
         r"((?i:\b(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)[ \t]+(?:is|was)[ \t]*:?[ \t]+[\"'`]?))"
@@ -96,7 +102,7 @@ _SAID = tuple(
     )
 )
 _SAID_HINT = re.compile(
-    r"(?i)curl|wget|http|sshpass|mysql|mariadb|login|(?:passw(?:or)?d|passphrase|passcode|pwd|secret|token|key)[ \t]+(?:is|was)"
+    r"(?i)curl|wget|http|sshpass|mysql|mariadb|login|redis-cli|sqlcmd|bcp|(?:passw(?:or)?d|passphrase|passcode|pwd|secret|token|key)[ \t]+(?:is|was)"
 )
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)"
