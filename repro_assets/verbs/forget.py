@@ -203,7 +203,7 @@ def require_found(wanted: ForgetPlan) -> None:
         raise BadInput(
             "nobody of that id is found, in no file of the table and of the outputs; nothing was done",
             where=wanted.table,
-            fix="Look at the id",
+            fix="Look at the id; if forgetting them was killed at its end, `repro gc` takes the outputs that were left",
         )
 
 

@@ -68,7 +68,9 @@ def test_an_id_that_nobody_has_is_said_to_be_nobodys(state) -> None:
     tables = people(state)
     somebody, nobody = (plan(TABLE, person, state, tables, []) for person in ("4711", "4713"))
     require_found(somebody)
-    with pytest.raises(BadInput, match=r"nobody of that id is found.*nothing was done"):
+    with pytest.raises(
+        BadInput, match=r"nobody of that id is found.*nothing was done.*`repro gc` takes the outputs that were left"
+    ):
         require_found(nobody)
 
 
