@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from repro_assets.feeds.anomalies import AnomalyKind, Fate, refusal
 from repro_assets.feeds.difference import STORED, corrections, keys_gone
+from repro_assets.feeds.parsed_feed import ParsedFeed
 from repro_assets.feeds.publication import Anomaly, Publication
 from repro_assets.feeds.registry import Feed
 
@@ -57,6 +58,20 @@ class _Finding:
     what: str
     stored: str
     expected: str
+
+
+def judged_within(publication: Publication, parsed: ParsedFeed, stored: pa.Table | None) -> Publication:
+    """The publication with what is wrong within its file and was accepted, but for what the table holds already.
+
+    Args:
+        publication: With what was unusual in the file.
+        parsed: Its rows.
+        stored: The table's rows; None where it is the first publication.
+
+    Raises:
+        AnomalyRefused: Nobody accepted it.
+    """
+    return replace(publication, anomalies=(*publication.anomalies, *parsed.judge(stored)))
 
 
 def judged(

@@ -6,6 +6,7 @@ What an anomaly's name means, and what happens, is said in one place: `anomalies
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -93,6 +94,12 @@ class CsvRows:
     def may_be_cut(self) -> bool:
         """Whether the last row read is one of cells without a line end after it."""
         return self._ends.last_is_missing and AnomalyKind.TRAILING_EMPTY_ROWS not in self._noted
+
+    def apart(self) -> CsvRows:
+        """The same file, read, with nothing noted: what is noted in it stays out of this one."""
+        other = copy.copy(self)
+        other._noted, other._of_text, other._ends = {}, (), LineEnds()
+        return other
 
     def note(self, kind: AnomalyKind, line: int | None = None, column: str | None = None) -> None:
         """Count an anomaly that is read right; the first few occurrences give row and column."""

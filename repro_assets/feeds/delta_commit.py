@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from repro_assets.errors import BadInput, DataDamaged, Outside
 from repro_assets.experiment import EXPERIMENT
-from repro_assets.feeds.against_table import judged
+from repro_assets.feeds.against_table import judged, judged_within
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused, refusal
 from repro_assets.feeds.difference import OPERATION, Counts, count, difference, first_shared_key
 from repro_assets.feeds.history import TableHistory, read_commit_info
@@ -81,7 +81,7 @@ def commit_batch(
 
     Raises:
         AnomalyRefused: A key of the publication stands in another part of the table, too many of the table's keys
-            are gone, or its rows change as nobody accepted; nothing is committed.
+            are gone, or its rows change, fall or leap as nobody accepted; nothing is committed.
         BadInput: The table has other columns.
         DataDamaged: A key stands twice in the table, or the commit did something else than was asked.
         Outside: Spark or another writer stopped the commit.
@@ -92,6 +92,7 @@ def commit_batch(
     publications = tuple(item.publication for item in batch)
     with _as_outside(history.uri):
         if history.version is None:
+            publications = _judged_within(batch, None)
             metadata = to_user_metadata(publications)
             changes = published.append_column(OPERATION, pa.array(["insert"] * published.num_rows))
             _create(spark, history.uri, published, metadata)
@@ -101,13 +102,18 @@ def commit_batch(
             if not changes.num_rows:
                 return Outcome(None, publications=publications)
             publications = tuple(
-                judged(feed, publication, stored, published, changes, accept) for publication in publications
+                judged(feed, publication, stored, published, changes, accept)
+                for publication in _judged_within(batch, stored)
             )
             metadata = to_user_metadata(publications)
             _merge(spark, history.uri, changes, feed.keys, metadata)
     version = 0 if history.version is None else history.version + 1
     _prove(history, version, metadata, count(changes))
     return Outcome(version, _counts_by_part(feed, changes, batch), publications)
+
+
+def _judged_within(batch: Sequence[BatchItem], stored: pa.Table | None) -> tuple[Publication, ...]:
+    return tuple(judged_within(item.publication, item.feed, stored) for item in batch)
 
 
 def _changes(feed: Feed, stored: pa.Table, published: pa.Table, batch: Sequence[BatchItem]) -> pa.Table:

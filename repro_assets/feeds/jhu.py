@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from array import array
 from datetime import date
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,11 @@ def parse_cases(source: str, content: bytes, accept: frozenset[AnomalyKind] = fr
     _check_leading_order(rows, layout)
     matrix = counts.matrix()
     check_days(rows, days, matrix, left_out)
-    check_series(rows, days, matrix, uids)
-    return ParsedFeed(_long_table(list(uids), list(days.values()), counts), rows.anomalies)
+    return ParsedFeed(
+        _long_table(list(uids), list(days.values()), counts),
+        rows.anomalies,
+        judge=partial(check_series, rows, days, matrix, uids),
+    )
 
 
 def _refuse_other_dates(rows: CsvRows) -> None:

@@ -173,6 +173,24 @@ def test_people_who_got_a_label_are_not_gone(copy: Lake) -> None:
     assert [(record.counts.updated, record.counts.deleted) for record in records] == [(50, 0), (0, 0)]
 
 
+def test_a_fall_is_accepted_once_and_a_new_one_is_refused_in_a_first_file_and_in_a_later_one(
+    spark: SparkSession, state: Settings, tmp_path: Path
+) -> None:
+    fallen, days = {1: (4000, 0), 2: (3000, 3001)}, "6/10/20,6/11/20,6/12/20"
+    own = Lake(spark, state, tmp_path)
+    with pytest.raises(IngestStopped, match=r"falling_total - .*\[first.csv, row 2, column 6/11/20\]"):
+        own.ingest(first=wide(fallen))
+    assert read_history(own.uri()).version is None
+
+    own.ingest(first=wide(fallen), accept=("falling_total", "falling_count"))
+    (record,) = own.ingest(second=wide({1: (4000, 0, 4002), 2: (3000, 3001, 3002)}, days)).commits
+    assert (record.version, record.counts.inserted, record.anomalies) == (1, 2, ())
+    assert [[found["name"] for found in one] for one in own.recorded()] == [["falling_total", "falling_count"]]
+
+    with pytest.raises(IngestStopped, match=r"falling_total - .*\[third.csv, row 3, column 6/12/20\]"):
+        own.ingest(third=wide({1: (4000, 0, 4002), 2: (9000, 9001, 0)}, days))
+
+
 def test_a_blank_count_becomes_a_null_row_and_is_reported_in_the_commit(copy: Lake) -> None:
     blank = wide({**COUNTIES, 2: ("", 3), 5: (5, "")})
     (record,) = copy.ingest(blank=blank).commits

@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -163,7 +164,8 @@ IDS = [f"{kind.id}-{number}" for number, (kind, _, _, _) in enumerate(CASES_OF)]
 def parse(table: str, content: bytes | str, accept: frozenset[AnomalyKind] = frozenset()) -> ParsedFeed:
     data = content if isinstance(content, bytes) else content.encode()
     file = open_published(table, data, None)
-    return FEEDS[table.partition(".")[0]].parse(table, file.content, accept)
+    parsed = FEEDS[table.partition(".")[0]].parse(table, file.content, accept)
+    return replace(parsed, anomalies=(*parsed.anomalies, *parsed.judge(None)))
 
 
 @pytest.mark.parametrize(("kind", "table", "content", "place"), CASES_OF, ids=IDS)

@@ -1,15 +1,17 @@
-"""Cumulative counts that fall or leap from a day to the next: both sides of every bound."""
+"""Cumulative counts that fall or leap from a day to the next: both sides of every bound, and what the table holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from repro_assets.feeds.against_table import judged_within
 from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
 from repro_assets.feeds.jhu import LEADING_COLUMNS, parse_cases
-from repro_assets.feeds.publication import Anomaly
+from repro_assets.feeds.publication import Anomaly, Publication
 from repro_assets.feeds.published_file import open_published, read_file
 
 K = AnomalyKind
@@ -22,8 +24,15 @@ def wide(counts: Mapping[int, tuple[object, ...]], days: str = "6/1/20,6/2/20,6/
     return "\n".join([f"{','.join(LEADING_COLUMNS)},{days}", *rows, ""]).encode()
 
 
-def read(content: bytes, *accept: AnomalyKind) -> list[Anomaly]:
-    return [one for one in parse_cases("cases.csv", content, frozenset(accept)).anomalies if one.name != "blank_count"]
+def read(content: bytes, *accept: AnomalyKind, stored: pa.Table | None = None) -> list[Anomaly]:
+    parsed = parse_cases("cases.csv", content, frozenset(accept))
+    publication = judged_within(Publication("cases.csv", "", "", anomalies=parsed.anomalies), parsed, stored)
+    return [one for one in publication.anomalies if one.name != "blank_count"]
+
+
+def table(counts: Mapping[int, tuple[object, ...]]) -> pa.Table:
+    """The table after a file with these counts."""
+    return parse_cases("cases.csv", wide(counts)).rows
 
 
 def test_a_total_that_falls_is_refused_with_the_county_that_falls_most() -> None:
@@ -76,6 +85,59 @@ def test_a_county_falls_and_leaps_within_bounds(
     assert (found.name, found.count, found.row, found.column, found.accepted) == (kind.id, count, 2, "6/3/20", True)
 
 
+SIX = range(1, 7)
+
+
+@pytest.mark.parametrize(
+    ("counts", "corrected", "next_count", "worse"),
+    [
+        pytest.param(
+            {1: (4000, 0, 4100), 2: (10, 11, 12)}, (4003, 0, 4100), 4200, (4000, 4000, 1000), id="a total and a county"
+        ),
+        pytest.param({1: (1000, 1000, 5001), **MUCH}, (1000, 990, 4960), 5100, (1000, 1000, 6000), id="a leap"),
+        pytest.param(
+            {**dict.fromkeys(SIX, (60, 60, 0)), **MUCH},
+            (60, 64, 0),
+            5,
+            (2000, 60, 0),
+            id="small counts of six counties",
+        ),
+        pytest.param({1: (400, 300, 300), 2: (10, 10, 10)}, (395, 300, 301), 302, (400, 300, 250), id="a total alone"),
+    ],
+)
+def test_what_the_table_holds_is_accepted_once_and_not_refused_with_every_later_file(
+    counts: dict[int, tuple[object, ...]], corrected: tuple[int, ...], next_count: int, worse: tuple[int, ...]
+) -> None:
+    with pytest.raises(AnomalyRefused):
+        read(wide(counts))
+    stored = table(counts)
+    days = "6/1/20,6/2/20,6/3/20,6/4/20"
+    later = {uid: (*row, row[-1]) for uid, row in counts.items()}
+    assert read(wide({**later, 1: (*counts[1], next_count)}, days), stored=stored) == []
+    assert read(wide({**later, 1: (*corrected, next_count)}, days), stored=stored) == []
+    with pytest.raises(AnomalyRefused, match=r"^(falling|leaping)_\w+ - .*row 2, column 6/[23]/20"):
+        read(wide({**later, 1: (*worse, next_count)}, days), stored=stored)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        pytest.param((4000, 0, 4100, 0), K.FALLING_TOTAL, id="the total of a new day"),
+        pytest.param((4000, 0, 4100, 99_999), K.LEAPING_COUNT, id="a leap on a new day"),
+    ],
+)
+def test_what_the_table_holds_excuses_nothing_of_a_new_day(row: tuple[int, ...], kind: AnomalyKind) -> None:
+    stored = table({1: (4000, 0, 4100)})
+    with pytest.raises(AnomalyRefused, match=r"row 2, column 6/4/20") as refused:
+        read(wide({1: row}, "6/1/20,6/2/20,6/3/20,6/4/20"), stored=stored)
+    assert refused.value.kind is kind
+
+
+def test_a_file_can_be_judged_twice() -> None:
+    parsed = parse_cases("cases.csv", wide({1: (40, 20, 21)}), frozenset({K.FALLING_TOTAL}))
+    assert parsed.judge(None) == parsed.judge(None) == (Anomaly("falling_total", 1, 2, "6/2/20", accepted=True),)
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("change", "kind"),
@@ -100,5 +162,5 @@ def test_a_real_version_that_was_altered_is_refused_on_its_own(real_data: Path, 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *map(change, rows)])
     with pytest.raises(AnomalyRefused) as refused:
-        parse_cases("125", text.getvalue().encode())
+        read(text.getvalue().encode())
     assert refused.value.kind is kind
