@@ -99,6 +99,17 @@ class AnomalyKind(Enum):
         Fate.ACCEPTABLE,
         "they are read as published",
     )
+    LEAPING_TOTAL = Kind(
+        "cumulative cases of all counties together, from 10,000 on, grow over 1.9 times from a day to the next, as where a "
+        "day is doubled",
+        Fate.ACCEPTABLE,
+        "they are read as published",
+    )
+    BLANK_DAY = Kind(
+        "a day that is blank in more than half of the rows, where the table has no such rows",
+        Fate.ACCEPTABLE,
+        "the rows have a null",
+    )
     # The rows
     HEADER_ONLY = Kind("a header and no rows")
     RAGGED_ROW = Kind("a row with more or fewer cells than the header")

@@ -101,6 +101,13 @@ CASES_OF: list[tuple[AnomalyKind, str, bytes | str, Place]] = [
     ),
     (K.SWAPPED_COLUMNS, "covid_cases", CASES.replace(DAYS, "1/23/20,1/22/20,1/24/20"), (1, "1/22/20")),
     (K.FALLING_TOTAL, "covid_cases", CASES.replace(",1,2,3", ",9,2,3"), (2, "1/23/20")),
+    (
+        K.LEAPING_TOTAL,
+        "covid_cases",
+        CASES.replace(",1,2,3", ",9000,9000,18000").replace(",0,5,5", ",1000,1000,1001"),
+        (2, "1/24/20"),
+    ),
+    (K.BLANK_DAY, "covid_cases", CASES.replace(",1,2,3", ",1,2,").replace(",0,5,5", ",0,5,"), (2, "1/24/20")),
     (K.HEADER_ONLY, "covid_cases", CASES.partition("\n")[0], (2, None)),
     (K.RAGGED_ROW, "covid_cases", CASES.replace(",1,2,3", ",1,2"), (2, "1/24/20")),
     (K.RAGGED_ROW, "covid_cases", CASES.replace(",1,2,3", ",1,2,3,4"), (2, "number 15")),
@@ -278,7 +285,7 @@ def test_millions_of_blank_counts_are_counted_and_the_first_few_shown() -> None:
     days = ",".join(
         f"{day.month}/{day.day}/{day:%y}" for day in (date(2020, 1, 22) + timedelta(n) for n in range(1000))
     )
-    (found,) = parse("covid_cases", "".join([f"{HEADER},{days}\n", *rows])).anomalies
+    found, _ = parse("covid_cases", "".join([f"{HEADER},{days}\n", *rows]), frozenset({K.BLANK_DAY})).anomalies
     assert (found.name, found.count, found.row, len(found.examples)) == ("blank_count", 1_000_000, 2, 5)
 
 

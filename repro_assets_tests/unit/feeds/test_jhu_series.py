@@ -13,9 +13,10 @@ from repro_assets.feeds.anomalies import AnomalyKind, AnomalyRefused
 from repro_assets.feeds.jhu import LEADING_COLUMNS, parse_cases
 from repro_assets.feeds.publication import Anomaly, Publication
 from repro_assets.feeds.published_file import open_published, read_file
+from repro_assets.sample.generate import SEED, generate
 
 K = AnomalyKind
-MUCH = {84099999: (10**6, 2 * 10**6, 3 * 10**6)}  # so that the total does not fall
+MUCH = {84099999: (10**6, 1_500_000, 2 * 10**6)}  # so that the total neither falls nor leaps
 
 
 def wide(counts: Mapping[int, tuple[object, ...]], days: str = "6/1/20,6/2/20,6/3/20") -> bytes:
@@ -69,7 +70,9 @@ def test_counts_of_days_that_are_not_next_to_each_other_are_not_compared() -> No
         pytest.param({1: (1000, 1000, 5001)}, K.LEAPING_COUNT, 1, id="a large count over five times"),
         pytest.param({1: (1000, 1000, 5000)}, None, 0, id="a large count five times"),
         pytest.param({1: (999, 999, 9999)}, None, 0, id="a small count ten times"),
-        pytest.param({1: (1000, "", 9999)}, None, 0, id="over a blank"),
+        pytest.param({1: (1000, "", 9999)}, K.LEAPING_COUNT, 1, id="a leap over a blank"),
+        pytest.param({1: (1000, "", 499)}, K.FALLING_COUNT, 1, id="a fall over a blank"),
+        pytest.param({1: ("", "", 9999)}, None, 0, id="after blanks only"),
     ],
 )
 def test_a_county_falls_and_leaps_within_bounds(
@@ -83,6 +86,49 @@ def test_a_county_falls_and_leaps_within_bounds(
         read(content)
     (found,) = read(content, kind)
     assert (found.name, found.count, found.row, found.column, found.accepted) == (kind.id, count, 2, "6/3/20", True)
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind"),
+    [
+        pytest.param({1: (9000, 10_000, 19_000), 2: (1, 1, 1)}, None, id="a large total 1.9 times"),
+        pytest.param({1: (9000, 10_000, 19_002), 2: (1, 1, 1)}, K.LEAPING_TOTAL, id="a large total over 1.9 times"),
+        pytest.param({1: (9000, 9999, 40_000)}, None, id="a smaller total"),
+        pytest.param({1: (9000, "", 17_101), 2: (1000, 1000, 1999)}, K.LEAPING_TOTAL, id="a large total over a blank"),
+        pytest.param({1: (1, 1, ""), 2: (1, 1, 1)}, None, id="half of a day blank"),
+        pytest.param({1: (1, 1, ""), 2: (1, 1, ""), 3: (1, 1, 1)}, K.BLANK_DAY, id="more than half of a day blank"),
+    ],
+)
+def test_a_day_leaps_and_is_blank_within_bounds(
+    counts: dict[int, tuple[object, ...]], kind: AnomalyKind | None
+) -> None:
+    content = wide(counts)
+    if kind is None:
+        assert read(content) == []
+        return
+    with pytest.raises(AnomalyRefused, match=rf"^{kind.id} - .*\[cases.csv, row 2, column 6/3/20\]: stored \d+"):
+        read(content)
+    assert read(content, kind) == [Anomaly(kind.id, 1, 2, "6/3/20", accepted=True)]
+
+
+@pytest.mark.parametrize(
+    ("day", "kind"),
+    [pytest.param((60_000, 6000), K.LEAPING_TOTAL, id="times four"), pytest.param(("", ""), K.BLANK_DAY, id="blank")],
+)
+def test_a_whole_day_that_was_accepted_is_not_refused_in_the_next_file(day: tuple[object, ...], kind: K) -> None:
+    first = {1: (14_000, 15_000, day[0]), 2: (1400, 1500, day[1])}
+    stored = parse_cases("cases.csv", wide(first), frozenset({kind})).rows
+    days = "6/1/20,6/2/20,6/3/20,6/4/20"
+    later = {1: (*first[1], 60_001), 2: (*first[2], 6001)}
+    if kind is K.LEAPING_TOTAL:
+        assert read(wide(later, days), stored=stored) == []
+        return
+    later = {1: (*first[1], 15_100), 2: (*first[2], 1510)}
+    assert read(wide(later, days), stored=stored) == []
+    with pytest.raises(AnomalyRefused, match=r"blank_day - .*row 2, column 6/4/20\]: stored 2 of 2"):
+        read(wide({1: (*first[1], ""), 2: (*first[2], "")}, days), stored=stored)
+    with pytest.raises(AnomalyRefused, match=r"leaping_total - .*row 2, column 6/4/20"):
+        read(wide({1: (*first[1], 135_000), 2: (*first[2], 13_500)}, days), stored=stored)
 
 
 SIX = range(1, 7)
@@ -138,6 +184,19 @@ def test_a_file_can_be_judged_twice() -> None:
     assert parsed.judge(None) == parsed.judge(None) == (Anomaly("falling_total", 1, 2, "6/2/20", accepted=True),)
 
 
+@pytest.mark.parametrize("days", [30, 141])
+@pytest.mark.parametrize("seed", [SEED, 1, 2])
+def test_generated_samples_are_within_every_bound(seed: int, days: int, tmp_path: Path) -> None:
+    stored = None
+    for file in generate(tmp_path, seed=seed, days=days, labelled=1, unlabelled=1).covid_files:
+        assert read(file.read_bytes(), stored=stored) == []
+        stored = parse_cases(file.name, file.read_bytes()).rows
+
+
+def times(count: str, factor: int) -> str:
+    return str(int(count) * factor)
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("change", "kind"),
@@ -148,6 +207,10 @@ def test_a_file_can_be_judged_twice() -> None:
         pytest.param(
             lambda row: row if row[5] != "Los Angeles" else [*row[:-1], row[-1] + "0"], K.LEAPING_COUNT, id="LA by ten"
         ),
+        pytest.param(lambda row: [*row[:-1], times(row[-1], 2)], K.LEAPING_TOTAL, id="a day doubled"),
+        pytest.param(lambda row: [*row[:-1], times(row[-1], 4)], K.LEAPING_TOTAL, id="a day times four"),
+        pytest.param(lambda row: [*row[:-1], ""], K.BLANK_DAY, id="a day blank"),
+        pytest.param(lambda row: [*row[:11], *[""] * (len(row) - 11)], K.BLANK_DAY, id="every count blank"),
         pytest.param(
             lambda row: [*row[:50], row[140], *row[51:140], row[50], *row[141:]], K.FALLING_TOTAL, id="two days"
         ),
