@@ -131,13 +131,13 @@ def page_token(folder: Path) -> str | None:
     """
     try:
         lines = daemon_settings(folder).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        keys = [line.removeprefix(f"{PAGE_KEY_SETTING} ") for line in lines if line.startswith(f"{PAGE_KEY_SETTING} ")]
+        key = base64.urlsafe_b64decode(keys[0] + "=" * (-len(keys[0]) % 4)) if keys else b""
+    except (OSError, ValueError):  # it may be damaged: no text, or no base64
         return None
-    keys = [line.removeprefix(f"{PAGE_KEY_SETTING} ") for line in lines if line.startswith(f"{PAGE_KEY_SETTING} ")]
-    if not keys:
+    if not key:
         return None
     signed = f"{_base64(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())}.{_base64(b'{}')}"
-    key = base64.urlsafe_b64decode(keys[0] + "=" * (-len(keys[0]) % 4))
     return f"{signed}.{_base64(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
 
 
@@ -158,7 +158,8 @@ def client_settings(folder: Path, state: ClusterState) -> Path:
     path = folder / _CLIENT
     fix = f"Run `repro cluster down {state.name}` and `repro cluster up {state.name}`: that makes a new one"
     try:
-        mode, text = stat.S_IMODE(path.stat().st_mode), path.read_text(encoding="utf-8")
+        # What is damaged and no text is another secret.
+        mode, text = stat.S_IMODE(path.stat().st_mode), path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ClusterUnavailable(
             "a cluster's secret can't be read", where=path, stored=error.strerror, fix=fix

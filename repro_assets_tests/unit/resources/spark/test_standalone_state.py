@@ -102,11 +102,19 @@ def test_pages_of_the_processes_ask_for_a_token_that_the_owner_can_make(made) ->
     assert settings["spark.authenticate.secret"] not in token
 
 
-def test_a_cluster_without_a_key_of_pages_has_no_token(made, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [None, b"spark.authenticate true\n", b"\xff\xfe", f"{PAGE_KEY_SETTING} a\n".encode()],
+    ids=["no file", "no key", "no text", "no base64"],
+)
+def test_a_cluster_without_a_key_of_pages_has_no_token(made, content) -> None:
     folder, _ = made
-    daemon_settings(folder).write_text("spark.authenticate true\n")
+    if content is None:
+        daemon_settings(folder).unlink()
+    else:
+        daemon_settings(folder).write_bytes(content)
 
-    assert page_token(folder) is page_token(tmp_path / "nowhere") is None
+    assert page_token(folder) is None
 
 
 def test_the_state_holds_a_digest_and_not_the_secret(made) -> None:
@@ -129,14 +137,18 @@ def test_a_secret_that_others_may_read_is_refused(made) -> None:
         client_settings(folder, state)
 
 
-@pytest.mark.parametrize("content", [None, "", "spark.authenticate.secret another"], ids=["missing", "empty", "other"])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"spark.authenticate.secret another", b"\xff\xfe"],
+    ids=["missing", "empty", "other", "no text"],
+)
 def test_a_secret_that_is_not_the_cluster_s_is_known_before_spark_asks(made, content) -> None:
     folder, state = made
     path = folder / "client.conf"
     if content is None:
         path.unlink()
     else:
-        path.write_text(content)
+        path.write_bytes(content)
 
     with pytest.raises(ClusterUnavailable) as refused:
         client_settings(folder, state)
