@@ -201,15 +201,15 @@ def require_effective(
         )
 
 
-def require_jars(cluster: ClusterFile, loaded: Mapping[str, str | None]) -> None:
-    """Compare the jars that a session really has with those of its file.
+def require_files(cluster: ClusterFile, loaded: Mapping[str, str | None]) -> None:
+    """Compare the jars, files and archives that a session really has with the jars of its file.
 
     Args:
         cluster: The declared side.
-        loaded: SHA-256 by file name; None of a jar that somebody added.
+        loaded: SHA-256 by file name; None of what somebody added.
 
     Raises:
-        ClusterMismatch: Names every jar that is missing, another one, or not the file's.
+        ClusterMismatch: Names all that is missing, another one, or not the file's.
     """
     declared = {jar.file_name: jar.sha256 for jar in cluster.jars}
     wrong = [
@@ -219,9 +219,9 @@ def require_jars(cluster: ClusterFile, loaded: Mapping[str, str | None]) -> None
     ]
     if wrong:
         raise ClusterMismatch(
-            f"the session of cluster {cluster.name} has other jars than its file names",
+            f"the session of cluster {cluster.name} has other jars or files than its file names",
             stored="; ".join(wrong),
-            fix="Start a fresh process; a jar belongs into `jars` of a cluster file",
+            fix="Start a fresh process; a jar belongs into `jars` of a cluster file, Python into the source tree",
         )
 
 

@@ -189,28 +189,34 @@ def test_a_session_that_somebody_opened_before_is_not_taken_for_the_declared_one
     assert "fresh process" in message
 
 
-def test_a_jar_that_a_step_adds_stops_the_receipt(tmp_path) -> None:
+def test_a_jar_and_files_that_a_step_adds_stop_the_receipt(tmp_path) -> None:
     """In a process of its own: a session can't let go of a jar."""
     with zipfile.ZipFile(tmp_path / "more.jar", "w") as jar:
         jar.writestr("empty", "")
     done = subprocess.run(
-        [sys.executable, "-c", _ADDED_JAR, str(tmp_path / "more.jar")],
+        [sys.executable, "-c", _ADDED, str(tmp_path / "more.jar")],
         env=dict(os.environ),
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert "other jars than its file names: stored more.jar was added" in done.stdout
+    assert "files than its file names: stored more.jar was added; more.py was added; more.txt was added" in done.stdout
 
 
-_ADDED_JAR = """
+_ADDED = """
 import sys
+from pathlib import Path
 from repro_assets import settings
 from repro_assets.errors import ClusterMismatch
 from repro_assets.resources.spark.spark_cluster import load_cluster, open_session, receipt
 
-open_session().sql(f"ADD JAR '{sys.argv[1]}'")
+session = open_session()
+session.sql(f"ADD JAR '{sys.argv[1]}'")
+for add, name in ((session.sparkContext.addPyFile, "more.py"), (session.sparkContext.addFile, "more.txt")):
+    path = Path(sys.argv[1]).with_name(name)
+    path.touch()
+    add(str(path))
 try:
     receipt(load_cluster("local-v1", settings.load()))
 except ClusterMismatch as refused:

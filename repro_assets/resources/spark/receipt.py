@@ -178,11 +178,16 @@ def jar_digests(jars: str) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
-def loaded_jars(session: SparkSession) -> dict[str, str | None]:
-    """The jars that a session really has and gives to its executors: digest by name; None of one it was not given."""
+def loaded_files(session: SparkSession) -> dict[str, str | None]:
+    """What a session really has and gives to its executors: digest by name; None of one it was not given.
+
+    Of jars, and of files and archives, `addPyFile`'s among them, of which it is given none.
+    """
     context: Any = session.sparkContext
     given = jar_digests(context.getConf().get("spark.jars", "") or "")
-    names = [unquote(jar.rpartition("/")[2]) for jar in context._jsc.sc().listJars().mkString("\n").splitlines()]
+    scala = context._jsc.sc()
+    listed = [scala.listJars(), scala.listFiles(), scala.listArchives()]
+    names = [unquote(one.rpartition("/")[2]) for some in listed for one in some.mkString("\n").splitlines()]
     return {name: given.get(name) for name in names}
 
 

@@ -26,7 +26,7 @@ from repro_assets.pins.compute import (
     check_name,
     parse_cluster,
     require_effective,
-    require_jars,
+    require_files,
     require_unchanged,
     require_variables,
 )
@@ -36,7 +36,7 @@ from repro_assets.pins.version_file import verified_bytes
 from repro_assets.resources.known_secrets import note_variable
 from repro_assets.resources.spark.cluster_members import Watch, members, wait_for_members
 from repro_assets.resources.spark.effective_settings import effective_settings, standing_settings
-from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores, loaded_jars
+from repro_assets.resources.spark.receipt import blas, compute_receipt, host_cores, loaded_files
 from repro_assets.resources.spark.session_start import end_jvm, start, told_in_one_line
 from repro_assets.resources.spark.standalone_cluster import join
 from repro_assets.settings import DEFAULT_CLUSTER, Settings, kernel_variables
@@ -141,7 +141,7 @@ def close_session() -> None:
 
 
 def close_changed_session() -> None:
-    """End this process's session and its JVM, if somebody changed a setting of it, added a jar, or the JVM is gone.
+    """End this process's session and its JVM, if somebody changed a setting of it, added a jar or a file, or the JVM is gone.
 
     What is computed next opens another one from the file alone. The JVM goes too: what a step set in it would stay, and
     a standalone cluster's secret is read by the launcher only.
@@ -235,9 +235,9 @@ def _require_declared(cluster: ClusterFile, session: SparkSession) -> None:
 
 
 def _require_settings(cluster: ClusterFile, session: SparkSession) -> None:
-    """Compare settings and jars with the file and, once the session has opened, with how they stood then."""
+    """Compare settings, jars and files with the file and, once the session has opened, with how they stood then."""
     require_effective(cluster, effective_settings(cluster, session), cluster.resolved(os.environ))
-    require_jars(cluster, loaded_jars(session))
+    require_files(cluster, loaded_files(session))
     if _Process.opened is not None:
         require_unchanged(cluster, _Process.opened, standing_settings(session, known=_Process.opened["hadoop"]))
 

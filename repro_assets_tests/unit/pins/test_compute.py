@@ -19,7 +19,7 @@ from repro_assets.pins.compute import (
     check_name,
     parse_cluster,
     require_effective,
-    require_jars,
+    require_files,
     require_unchanged,
     require_variables,
 )
@@ -193,7 +193,7 @@ JAR = CLUSTER.jars[0].file_name
 
 
 def test_a_session_with_the_jars_of_its_file_is_accepted() -> None:
-    require_jars(CLUSTER, {JAR: "a" * 64})
+    require_files(CLUSTER, {JAR: "a" * 64})
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_a_session_with_the_jars_of_its_file_is_accepted() -> None:
     ids=["not found by Spark", "another digest", "given by somebody else", "added by a step"],
 )
 def test_a_jar_that_is_not_the_file_s_is_named(loaded, said) -> None:
-    with pytest.raises(ClusterMismatch, match=f"other jars than its file names: stored {re.escape(said)}"):
-        require_jars(CLUSTER, loaded)
+    with pytest.raises(ClusterMismatch, match=f"other jars or files than its file names: stored {re.escape(said)}"):
+        require_files(CLUSTER, loaded)
 
 
 OPENED = {"session": {"spark.a": "1", "spark.b": "2"}, "hadoop": {"fs.x": "1"}}
