@@ -61,7 +61,7 @@ def read_document(text: str, where: str) -> dict[str, Any]:
         where: The file, for messages.
 
     Raises:
-        BadInput: A name stands twice in one object; with the line of the second.
+        BadInput: A name stands twice in one object; with the line of the second where it can be told.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -70,7 +70,8 @@ def read_document(text: str, where: str) -> dict[str, Any]:
             lines = [text.count("\n", 0, place.start()) + 1 for place in _standing_as_name(twice[0], text)]
             raise BadInput(
                 "a cluster file says a field twice",
-                where=f"{where}:{lines[1] if len(lines) > 1 else 1}",
+                # Standing in another object too, it may be any of these lines: JSON's parser says no place.
+                where=f"{where}:{lines[1]}" if len(lines) == 2 else where,
                 stored=", ".join(repr(name)[:80] for name in twice),
                 fix="Keep one of them",
             )

@@ -78,6 +78,16 @@ def test_a_name_that_stands_twice_is_refused_with_the_second_s_line_and_stays_re
     assert first.split('"')[1] in message
 
 
+def test_of_a_name_that_stands_in_another_object_too_no_line_is_said() -> None:
+    twice = COMMITTED[LOCAL].replace('"driver_memory": ', '"driver_memory": "1g",\n"driver_memory": ')
+    twice = twice.replace("{", '{"driver_memory": "1g",', 1)
+
+    message = refusal(parse_cluster(LOCAL, twice))
+
+    assert f"a cluster file says a field twice [envs/clusters/{LOCAL}.json]" in message
+    assert "driver_memory" in message
+
+
 @pytest.mark.parametrize("name", [LOCAL, STANDALONE, DATABRICKS])
 @pytest.mark.parametrize(
     "setting",
