@@ -269,7 +269,7 @@ def require_variables(cluster: ClusterFile, environ: Mapping[str, str]) -> None:
             f"cluster {cluster.name} needs other variables, and they bind when a process starts",
             stored={name: environ.get(name) for name in sorted(wrong)},
             expected=dict(sorted(wrong.items())),
-            fix=f"Run `env {command} repro …`",
+            fix=f"Run `env {command} repro …`, or set it where Dagster is started (`.env`)",
         )
 
 

@@ -264,7 +264,9 @@ def test_variables_that_are_set_are_accepted() -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"OMP_NUM_THREADS": "2"}, {"OMP_NUM_THREADS": ""}], ids=repr)
 def test_variables_that_bind_at_start_are_refused_with_the_command_that_sets_them(environ) -> None:
-    with pytest.raises(ClusterMismatch, match="Run `env OMP_NUM_THREADS=1 repro …`"):
+    with pytest.raises(
+        ClusterMismatch, match=r"Run `env OMP_NUM_THREADS=1 repro …`, or set it where Dagster is started \(`\.env`\)"
+    ):
         require_variables(CLUSTER, environ)
 
 
