@@ -141,6 +141,8 @@ def test_a_key_of_other_tables_is_refused_in_one_line(copy: Copy) -> None:
 
 
 def test_a_feed_of_the_worked_experiment_is_refused_in_one_line(copy: Copy, tmp_path: Path) -> None:
-    done = copy.repro("ingest", "covid_cases", str(tmp_path / "cases.csv"))
+    file = tmp_path / "cases.csv"
+    file.write_text("UID\n1\n")
+    done = copy.repro("ingest", "covid_cases", str(file))
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["repro: no feed for this table: stored 'covid_cases', expected one of: none"]
