@@ -120,10 +120,12 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
 def optimized(past: Past, spark: Any) -> Past:
     """OPTIMIZE wrote the rows of both tables into other files."""
     # Of a table of persons the log keeps no statistics, and Delta wants to be told that it is sorted all the same.
-    spark.conf.set("spark.databricks.delta.optimize.zorder.checkStatsCollection.enabled", "false")
+    checked = "spark.databricks.delta.optimize.zorder.checkStatsCollection.enabled"
+    spark.conf.set(checked, "false")
     for table in EXPERIMENT.raw_tables:
         where = past.installation.var / "lake" / "raw" / table.name
         spark.sql(f"OPTIMIZE delta.`{where}` ZORDER BY ({table.keys[0]})")
+    spark.conf.unset(checked)
     return past
 
 
@@ -282,13 +284,17 @@ def test_a_table_made_anew_with_the_same_rows_blocks(past: Past, tmp_path: Path)
 
 
 def test_a_model_exchanged_together_with_its_marker_blocks(past: Past) -> None:
-    """The marker names the other file's SHA-256; only the manifest knows what state the model had."""
+    """The marker names the other file's size and SHA-256; only the manifest knows what state the model had."""
     model = _model(past)
     others = [path for path in past.installation.stored_files("model", KEY, model.parents[2].name) if path != model]
     other = others[0].read_bytes()
     marker = model.parents[2] / "_COMPLETE.json"
-    sizes = (hashlib.sha256(model.read_bytes()).hexdigest(), hashlib.sha256(other).hexdigest())
-    with _changed(model, other), _changed(marker, marker.read_bytes().replace(*(one.encode() for one in sizes))):
+    said = marker.read_text(encoding="utf-8")
+    for form in (lambda content: hashlib.sha256(content).hexdigest(), lambda content: f'"size":{len(content)}'):
+        before, after = form(model.read_bytes()), form(other)
+        assert before in said
+        said = said.replace(before, after)
+    with _changed(model, other), _changed(marker, said.encode()):
         verdict = past.judge()
     assert verdict.word == "BLOCKED"
     named = "what is stored of model is not what its manifest names"
