@@ -290,7 +290,7 @@ def test_a_model_exchanged_together_with_its_marker_blocks(past: Past) -> None:
     other = others[0].read_bytes()
     marker = model.parents[2] / "_COMPLETE.json"
     said = marker.read_text(encoding="utf-8")
-    for form in (lambda content: hashlib.sha256(content).hexdigest(), lambda content: f'"size":{len(content)}'):
+    for form in (lambda content: hashlib.sha256(content).hexdigest(), lambda content: f'"bytes":{len(content)}'):
         before, after = form(model.read_bytes()), form(other)
         assert before in said
         said = said.replace(before, after)
