@@ -133,11 +133,13 @@ def prepare_environment(environment: MutableMapping[str, str]) -> None:
 
 def close_session() -> None:
     """Stop this process's session, if there is one."""
-    if _Process.watch is not None:
-        _Process.watch.close()
-    if _Process.session is not None:
-        _Process.session.stop()
+    watch, session = _Process.watch, _Process.session
+    # First of all: a session that can't be stopped is none of this process's either.
     _Process.cluster = _Process.session = _Process.watch = _Process.opened = None
+    if watch is not None:
+        watch.close()
+    if session is not None:
+        session.stop()
 
 
 def close_changed_session() -> None:
@@ -156,7 +158,6 @@ def close_changed_session() -> None:
     except (ReproError, Py4JError, OSError):
         with suppress(Py4JError, OSError):
             close_session()
-        _Process.cluster = _Process.session = _Process.watch = _Process.opened = None
         end_jvm()
 
 
